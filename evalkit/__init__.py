@@ -1,0 +1,3 @@
+"""evalkit: one committed YAML spec, one reproducible evaluation run, one honest report."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,122 @@
+"""What the steps ask of the outside world. Adapters implement these; tests run one suite over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Protocol
+
+from evalkit.core.types import (
+    Completion,
+    Execution,
+    Fingerprint,
+    Json,
+    Model,
+    Program,
+    Prompt,
+    Request,
+    Sample,
+    Score,
+    Void,
+)
+
+Notify = Callable[[str], None]
+"""Tells the user what takes long: one sentence, no line break."""
+
+
+class Engine(Protocol):
+    """A model that is loaded and answers. Used by one thread at a time."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
+        """Answers as they finish, in any order, exactly one for each request.
+
+        Raises ContractError when the back end used other sampling parameters than were asked for.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class EngineAdapter(Protocol):
+    """One kind of engine, registered under `evalkit.engines`. Importing its module must be cheap."""
+
+    isolated: bool
+    """True: `open` runs in a worker process, so that the parent never imports the model library."""
+
+    def fingerprint(self, model: Model) -> Fingerprint:
+        """What decides this model's answers. Cheap, without the model library; may fetch small files.
+
+        Raises PrerequisiteError (a package, a device, the weights are missing) or SpecError.
+        """
+        ...
+
+    def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
+        """Tokens of each prompt by the model's own tokenizer, or None where that is not at hand yet."""
+        ...
+
+    def open(self, model: Model, notify: Notify) -> Engine:
+        """Load the model. Raises PrerequisiteError with the line to install when something is missing."""
+        ...
+
+
+class Sandbox(Protocol):
+    """A pool of places where programs run. Thread-safe."""
+
+    def submit(self, program: Program) -> Future[Execution | Void]:
+        """Queue a program; blocks while the queue is full. The future never raises: what the sandbox
+        itself could not do is Void."""
+        ...
+
+    def close(self) -> None:
+        """Finish nothing more and leave nothing behind."""
+        ...
+
+
+class SandboxAdapter(Protocol):
+    """One kind of sandbox, registered under `evalkit.sandboxes`. Importing its module must be cheap."""
+
+    def identity(self, options: dict[str, Json]) -> str:
+        """What decides verdicts besides the program: image digest and worker digest, as one digest.
+
+        Raises PrerequisiteError when no engine answers.
+        """
+        ...
+
+    def open(self, options: dict[str, Json], notify: Notify) -> Sandbox:
+        """Start the pool, building the image where it is missing."""
+        ...
+
+
+class Scorer(Protocol):
+    """A rule that turns an answer into a score. Registered under `evalkit.scorers`, made from task-file options.
+
+    A scorer that needs the answer executed returns a Program from `program`; the step runs it and hands the
+    Execution to `score`. All others return None and get None.
+    """
+
+    def __init__(self, options: dict[str, Json]) -> None: ...
+
+    def program(self, sample: Sample, completion: Completion) -> Program | None:
+        """The program that judges this answer; its `key` is left empty, the step fills it in."""
+        ...
+
+    def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score: ...
+
+
+class Store(Protocol):
+    """The memory of all runs of a project. Everything put is durable when the call returns."""
+
+    def completions(self, keys: Sequence[str]) -> dict[str, Completion]: ...
+
+    def put_completions(self, completions: Sequence[Completion]) -> None: ...
+
+    def executions(self, keys: Sequence[str]) -> dict[str, Execution]: ...
+
+    def put_executions(self, executions: Sequence[Execution]) -> None: ...
+
+    def voids(self, keys: Sequence[str]) -> dict[str, Void]: ...
+
+    def put_voids(self, voids: Sequence[Void]) -> None: ...
+
+    def artifact(self, digest: str) -> Path | None: ...

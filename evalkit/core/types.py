@@ -1,0 +1,246 @@
+"""The vocabulary: frozen values that cross the borders between layers.
+
+Names are those of the field: a *sample* is one item of a task, a *completion* one answer of a model,
+an *execution* one run of a program in a sandbox, a *score* what a scorer made of it. Nothing here has
+behaviour beyond reading itself, and nothing is NaN: what is absent is None, what could not be measured
+is *void* with a reason.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+Json: TypeAlias = Any
+"""A JSON value. The one place where `Any` may stand in a public signature."""
+
+Role = Literal["system", "user", "assistant"]
+Outcome = Literal["pass", "fail", "score", "void"]
+FinishReason = Literal["stop", "length", "recorded"]
+ExecutionClass = Literal[
+    "passed",
+    "wrong_answer",
+    "syntax_error",
+    "runtime_error",
+    "timeout",
+    "memory",
+    "output_limit",
+    "violation",
+]
+
+
+class Message(Struct, frozen=True):
+    """One turn of a chat."""
+
+    role: Role
+    content: str
+
+
+class Prompt(Struct, frozen=True):
+    """What a model is asked: chat `messages`, or a bare `text` to be continued. Exactly one is set."""
+
+    messages: tuple[Message, ...] = ()
+    text: str | None = None
+
+
+class SamplingParams(Struct, frozen=True):
+    """How tokens are drawn. The defaults are greedy; `top_k` 0 and `min_p` 0.0 mean off."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+    @property
+    def greedy(self) -> bool:
+        return self.temperature == 0.0
+
+
+class Model(Struct, frozen=True):
+    """A model as the spec names it, in long form.
+
+    `source` has exactly one of `embedded`, `hub` (with `revision`), `path` or, for recorded answers,
+    `file` (with `fields`). `options` are the engine's own keys.
+    """
+
+    name: str
+    engine: str
+    source: dict[str, Json]
+    adapter: str | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    chat: bool | None = None
+    options: dict[str, Json] = {}
+
+
+class Fingerprint(Struct, frozen=True):
+    """What decides a model's answers besides prompt and sampling: versions, weights, template, dtype.
+
+    `by_item` is true for engines whose answer depends on the sample's id, not only on its prompt.
+    """
+
+    engine: str
+    parts: dict[str, str]
+    by_item: bool = False
+
+
+class Sample(Struct, frozen=True):
+    """One item of a task, ready to be asked and scored. `row` is the data row as it was read."""
+
+    task: str
+    id: str
+    category: str
+    split: str
+    groups: dict[str, str]
+    prompt: Prompt
+    row: dict[str, Json]
+
+
+class Request(Struct, frozen=True):
+    """One completion wanted. `key` is its content address (`run/keys.py`), `index` counts a sample's k answers."""
+
+    key: str
+    task: str
+    item: str
+    prompt: Prompt
+    sampling: SamplingParams
+    index: int = 0
+
+
+class Completion(Struct, frozen=True):
+    """One answer. `effective` is what the back end really used; `seconds` is this answer's share of its batch."""
+
+    key: str
+    text: str
+    finish_reason: FinishReason
+    effective: SamplingParams | None
+    prompt_sha256: str
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float | None = None
+    mean_logprob: float | None = None
+
+
+class Void(Struct, frozen=True):
+    """What could not be measured, and why. Never a wrong answer; asked again by the next run."""
+
+    key: str
+    reason: str
+    by: Literal["engine", "sandbox", "judge", "scorer"]
+
+
+class Limits(Struct, frozen=True):
+    """Limits of one program, all of its tests together."""
+
+    wall_s: float = 10.0
+    cpu_s: float = 5.0
+    memory_mb: int = 1024
+    output_kb: int = 64
+
+
+class Program(Struct, frozen=True):
+    """A generated program and how it is judged.
+
+    `code` is untrusted. `preamble` (what the prompt gave: imports, helpers) runs before it, and before the
+    tests. `style` is `asserts` (`tests` are assert statements, each judged on its own) or `check`
+    (`tests[0]` defines `check(candidate)`; each assert statement inside is judged on its own).
+    """
+
+    key: str
+    code: str
+    tests: tuple[str, ...]
+    style: Literal["asserts", "check"] = "asserts"
+    preamble: str = ""
+    setup: str = ""
+    entry_point: str | None = None
+    limits: Limits = Limits()
+
+
+class TestResult(Struct, frozen=True):
+    """One test of a program: `message` says what went wrong, cut to a readable length."""
+
+    passed: bool
+    label: str
+    message: str = ""
+
+
+class Execution(Struct, frozen=True):
+    """What a sandbox saw of a program. `exception` is the type's name where one ended it."""
+
+    key: str
+    outcome: ExecutionClass
+    tests: tuple[TestResult, ...]
+    exception: str | None = None
+    message: str = ""
+    stdout: str = ""
+    stderr: str = ""
+    wall_s: float | None = None
+    cpu_s: float | None = None
+    peak_mb: float | None = None
+
+    @property
+    def tests_passed(self) -> int:
+        return sum(test.passed for test in self.tests)
+
+
+class Score(Struct, frozen=True):
+    """What a scorer made of one completion.
+
+    `value` is in [0, 1]; None only when void. `error_class` says how a failure failed (`wrong_answer`,
+    `no_answer`, `no_code`, an execution class). `rule` names the extraction rule that found the answer.
+    """
+
+    outcome: Outcome
+    value: float | None
+    answer: str | None = None
+    error_class: str | None = None
+    rule: str | None = None
+    tests_passed: int | None = None
+    tests_total: int | None = None
+    reason: str | None = None
+
+
+class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
+    """One completion with everything known of it: a line of `samples.jsonl`, the public contract of a run.
+
+    `sample` is the index among the k answers to one item, `completion` the key it is stored under.
+    """
+
+    step: str
+    task: str
+    category: str
+    split: str
+    id: str
+    sample: int
+    selected: bool
+    model: str
+    policy: str
+    groups: dict[str, str]
+    prompt: Prompt
+    prompt_sha256: str | None
+    completion: str
+    text: str | None
+    answer: str | None
+    outcome: Outcome
+    score: float | None
+    error_class: str | None
+    rule: str | None
+    tests_passed: int | None
+    tests_total: int | None
+    tests: tuple[TestResult, ...]
+    exception: str | None
+    stdout: str | None
+    stderr: str | None
+    reason: str | None
+    finish_reason: FinishReason | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    seconds: float | None
+    sandbox_s: float | None
+    usd: float | None
+    effective: SamplingParams | None

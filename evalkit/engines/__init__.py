@@ -1,0 +1,1 @@
+"""What answers a prompt. One module per back end; heavy imports inside."""

@@ -1,0 +1,1 @@
+"""Files from outside: package index, model hub, and the cache folders they land in."""

@@ -1,0 +1,1 @@
+"""Execution: store, workers, executor, record. Everything durable is written here."""

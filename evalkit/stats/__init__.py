@@ -1,0 +1,1 @@
+"""Statistics of evaluation: numbers in, numbers out, no evalkit types."""

@@ -1,0 +1,1 @@
+"""Task files become samples: data sources, seeded subsets, prompts."""
