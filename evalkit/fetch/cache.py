@@ -1,0 +1,97 @@
+"""Cache folders that either fully exist or do not.
+
+An entry is made in a temporary folder beside its final place, synced, renamed, and marked last: a kill at any
+instant leaves nothing that looks finished. Two processes that want the same entry take turns on a file lock.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+_MARKER = ".complete"
+
+
+def root() -> Path:
+    """The user's cache folder: EVALKIT_CACHE, else the platform's own place."""
+    chosen = os.environ.get("EVALKIT_CACHE")
+    return Path(chosen).expanduser() if chosen else user_cache_path("evalkit")
+
+
+def find(kind: str, name: str) -> Path | None:
+    """The finished entry `kind/name`, or None."""
+    place = root() / kind / name
+    return place if (place / _MARKER).is_file() else None
+
+
+def obtain(kind: str, name: str, make: Callable[[Path], None]) -> Path:
+    """The folder `kind/name`, made by `make(empty_folder)` unless it is finished already.
+
+    `name` must be a content address or a pinned version: entries never change. When `make` raises, nothing is left.
+    """
+    found = find(kind, name)
+    if found is not None:
+        return found
+    parent = root() / kind
+    parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(parent / f"{name}.lock"):
+        return find(kind, name) or place_folder(parent / name, make)
+
+
+def place_folder(target: Path, make: Callable[[Path], None]) -> Path:
+    """Fill a temporary folder by `make`, sync it, rename it to `target`, mark it finished."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        make(scratch)
+        _sync_tree(scratch)
+        if target.exists():  # left by a kill between rename and marker
+            shutil.rmtree(target)
+        scratch.rename(target)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    _sync(target.parent)
+    (target / _MARKER).touch()
+    _sync(target / _MARKER)
+    _sync(target)
+    return target
+
+
+def write_file(target: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never half of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    scratch = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        scratch.chmod(0o644)
+        scratch.replace(target)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+    _sync(target.parent)
+
+
+def _sync_tree(folder: Path) -> None:
+    for place, _, files in os.walk(folder):
+        for name in files:
+            _sync(Path(place) / name)
+        _sync(Path(place))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
