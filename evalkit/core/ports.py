@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from evalkit.core.types import (
     Json,
     Model,
     Program,
+    Progress,
     Prompt,
     Request,
     Sample,
@@ -95,6 +96,9 @@ class Scorer(Protocol):
     Execution to `score`. All others return None and get None.
     """
 
+    executes: bool
+    """True: `program` returns programs, so a sandbox is needed."""
+
     def __init__(self, options: dict[str, Json]) -> None: ...
 
     def program(self, sample: Sample, completion: Completion) -> Program | None:
@@ -115,8 +119,42 @@ class Store(Protocol):
 
     def put_executions(self, executions: Sequence[Execution]) -> None: ...
 
+    def known(self, table: str, keys: Iterable[str]) -> set[str]:
+        """Those of `keys` that the table `completions` or `executions` has."""
+        ...
+
     def voids(self, keys: Sequence[str]) -> dict[str, Void]: ...
 
     def put_voids(self, voids: Sequence[Void]) -> None: ...
 
     def artifact(self, digest: str) -> Path | None: ...
+
+
+class Listener(Protocol):
+    """Hears how a run goes."""
+
+    def stage(self, step: str, task: str, total: int, done: int) -> None:
+        """A task of a step begins: `total` completions wanted, `done` of them stored already."""
+        ...
+
+    def advance(self, step: str, task: str, progress: Progress) -> None:
+        """A task went on."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something a user waits for or should know: one sentence."""
+        ...
+
+    def finish(self) -> None: ...
+
+
+class Tools(Protocol):
+    """What a step works with. Engines and sandboxes are started when first asked for, once a run."""
+
+    store: Store
+    listener: Listener
+    sandbox_identity: str
+
+    def engine(self, model: Model) -> Engine: ...
+
+    def sandbox(self) -> Sandbox: ...

@@ -244,3 +244,14 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     sandbox_s: float | None
     usd: float | None
     effective: SamplingParams | None
+
+
+class Progress(Struct, frozen=True):
+    """How far a task of a step is, in totals: completions done, tokens that this run generated, completions scored,
+    the sum of their values, void ones."""
+
+    done: int = 0
+    tokens: int = 0
+    scored: int = 0
+    value: float = 0.0
+    void: int = 0

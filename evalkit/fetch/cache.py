@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-_MARKER = ".complete"
+MARKER = ".complete"
 
 
 def root() -> Path:
@@ -24,10 +25,15 @@ def root() -> Path:
     return Path(chosen).expanduser() if chosen else user_cache_path("evalkit")
 
 
+def is_complete(place: Path) -> bool:
+    """Whether a folder was made to its end."""
+    return (place / MARKER).is_file()
+
+
 def find(kind: str, name: str) -> Path | None:
     """The finished entry `kind/name`, or None."""
     place = root() / kind / name
-    return place if (place / _MARKER).is_file() else None
+    return place if is_complete(place) else None
 
 
 def obtain(kind: str, name: str, make: Callable[[Path], None]) -> Path:
@@ -41,25 +47,35 @@ def obtain(kind: str, name: str, make: Callable[[Path], None]) -> Path:
     parent = root() / kind
     parent.mkdir(parents=True, exist_ok=True)
     with FileLock(parent / f"{name}.lock"):
-        return find(kind, name) or place_folder(parent / name, make)
+        found = find(kind, name)
+        if found is not None:
+            return found
+        with scratch_folder(parent) as scratch:
+            make(scratch)
+            return settle(scratch, parent / name)
 
 
-def place_folder(target: Path, make: Callable[[Path], None]) -> Path:
-    """Fill a temporary folder by `make`, sync it, rename it to `target`, mark it finished."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """A temporary folder in `parent`, gone at the end unless it was settled."""
+    parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".scratch-", dir=parent))
     try:
-        make(scratch)
-        _sync_tree(scratch)
-        if target.exists():  # left by a kill between rename and marker
-            shutil.rmtree(target)
-        scratch.rename(target)
-    except BaseException:
+        yield scratch
+    finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        raise
+
+
+def settle(scratch: Path, target: Path) -> Path:
+    """Give a filled temporary folder its name: sync it, rename it, mark it finished."""
+    _sync_tree(scratch)
+    if target.exists():  # left by a kill between rename and marker
+        shutil.rmtree(target)
+    scratch.chmod(0o755)
+    scratch.rename(target)
     _sync(target.parent)
-    (target / _MARKER).touch()
-    _sync(target / _MARKER)
+    (target / MARKER).touch()
+    _sync(target / MARKER)
     _sync(target)
     return target
 
