@@ -131,14 +131,14 @@ class Store(Protocol):
 
 
 class Listener(Protocol):
-    """Hears how a run goes."""
+    """Hears how a run goes. Must not raise; no number of the report comes from it."""
 
     def stage(self, step: str, task: str, total: int, done: int) -> None:
         """A task of a step begins: `total` completions wanted, `done` of them stored already."""
         ...
 
     def advance(self, step: str, task: str, progress: Progress) -> None:
-        """A task went on."""
+        """A task went on by so much."""
         ...
 
     def note(self, text: str) -> None:

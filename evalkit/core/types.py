@@ -247,8 +247,8 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
 
 
 class Progress(Struct, frozen=True):
-    """How far a task of a step is, in totals: completions done, tokens that this run generated, completions scored,
-    the sum of their values, void ones."""
+    """What was added to a task of a step: completions done, tokens generated for them, completions scored, the sum of
+    their values, void ones."""
 
     done: int = 0
     tokens: int = 0

@@ -21,6 +21,7 @@ _CELLS = 2048
 """Completions looked up and handed to the engine at a time: enough for full batches, little to hold."""
 _FLUSH_ROWS = 64
 _FLUSH_S = 0.5
+_NOTHING = Progress()
 
 
 Place = tuple[Arm, Cell]
@@ -39,7 +40,7 @@ class _Filling:
     def __init__(self, bench: Bench, tools: Tools) -> None:
         self._bench = bench
         self._tools = tools
-        self._progress = {arm.category: Progress() for arm in bench.arms}
+        self._progress = {arm.category: _NOTHING for arm in bench.arms}
         self._fresh: list[Completion] = []
         self._voids: list[Void] = []
         self._flushed_at = monotonic()
@@ -166,9 +167,11 @@ class _Filling:
 
     def _add(self, arm: Arm, **more: float) -> None:
         now = self._progress[arm.category]
-        totals = {name: getattr(now, name) + count for name, count in more.items()}
-        self._progress[arm.category] = msgspec.structs.replace(now, **totals)
+        sums = {name: getattr(now, name) + count for name, count in more.items()}
+        self._progress[arm.category] = msgspec.structs.replace(now, **sums)
 
     def _report(self) -> None:
         for category, progress in self._progress.items():
-            self._tools.listener.advance(self._bench.step.name, category, progress)
+            if progress != _NOTHING:
+                self._tools.listener.advance(self._bench.step.name, category, progress)
+                self._progress[category] = _NOTHING

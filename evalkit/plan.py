@@ -1,0 +1,270 @@
+"""From a spec to a plan: the steps in order, everything they need looked up, and what the store has of it already.
+
+Nothing is generated, no model library is imported, no engine started: a plan costs reading the data and the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from msgspec import Struct
+
+from evalkit.core import registry
+from evalkit.core.digest import digest, digest_text
+from evalkit.core.ports import Notify, Scorer, Store
+from evalkit.core.runfolder import Lock, ModelLock, TaskLock
+from evalkit.core.types import Fingerprint, Json, Model, Prompt
+from evalkit.spec.model import BenchStep, Spec, Task, TaskUse, sampling
+from evalkit.steps.bench import Arm, Bench, cells, chunks, program_of
+from evalkit.tasks.datasets import Rows, read_rows
+from evalkit.tasks.samples import samples
+
+_CHUNK = 512
+_ROUGH_CHARACTERS_A_TOKEN = 4
+
+
+class Sources(Struct, frozen=True):
+    """Where a plan looks: data folders, the store, the sandbox's identity (None: no sandbox engine answers), the lock
+    of the run before (for the reason of a miss), and the salt of a `--fresh` run."""
+
+    store: Store
+    notify: Notify
+    folders: tuple[Path, ...] = ()
+    identity: str | None = None
+    previous: Lock | None = None
+    salt: str = ""
+
+
+class PlannedTask(Struct, frozen=True):
+    """One task of a step: `requests` completions over `items` items, `cached` of them stored."""
+
+    category: str
+    task: str
+    split: str
+    items: int
+    requests: int
+    cached: int
+
+
+class PlannedStep(Struct, frozen=True):
+    """One step with its cost. Tokens count only what is not stored; `max_completion_tokens` is the ceiling.
+
+    `programs_cached` is None where it cannot be known: nothing is executed, or no sandbox engine answers.
+    """
+
+    name: str
+    verb: str
+    needs: tuple[str, ...]
+    key: str
+    requests: int
+    cached: int
+    programs_cached: int | None
+    prompt_tokens: int
+    max_completion_tokens: int
+    tokens_exact: bool
+    why: str
+    tasks: tuple[PlannedTask, ...]
+    work: Bench
+
+
+class Plan(Struct, frozen=True):
+    """A spec ready to be executed, steps in an order that respects what they need."""
+
+    spec: Spec
+    steps: tuple[PlannedStep, ...]
+
+    @property
+    def executes(self) -> bool:
+        return any(step.work.executes for step in self.steps)
+
+    @property
+    def complete(self) -> bool:
+        return all(step.cached == step.requests for step in self.steps)
+
+
+def make(spec: Spec, sources: Sources) -> Plan:
+    """Plan every step. Raises DataError or PrerequisiteError when data, a scorer or an engine is not to be had."""
+    fingerprints: dict[str, Fingerprint] = {}
+    steps = []
+    for name in order(spec):
+        bench = prepare(spec, spec.steps[name], sources, fingerprints)
+        steps.append(_planned(spec, bench, sources))
+    return Plan(spec, tuple(steps))
+
+
+def order(spec: Spec) -> list[str]:
+    """Step names so that each comes after what it needs; otherwise as written."""
+    return list(TopologicalSorter({name: needs(spec.steps[name]) for name in spec.steps}).static_order())
+
+
+def needs(step: BenchStep) -> tuple[str, ...]:
+    """The steps whose outputs a step uses. A bench uses none."""
+    return ()
+
+
+def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[str, Fingerprint]) -> Bench:
+    """Look up everything that a bench step names. `fingerprints` remembers models seen before."""
+    model = spec.models[step.model]
+    if model.name not in fingerprints:
+        fingerprints[model.name] = registry.load("engines", model.engine).fingerprint(model)
+    arms = tuple(_arm(spec, step, use, sources) for use in spec.suites[step.suite])
+    return Bench(step, model, fingerprints[model.name], arms, sources.salt, spec.cost.get("gpu_hour"))
+
+
+def _arm(spec: Spec, step: BenchStep, use: TaskUse, sources: Sources) -> Arm:
+    task = spec.tasks[use.task]
+    rows: Rows = read_rows(task, use.split, sources.folders, sources.notify)
+    name = use.policy or step.policy.get(use.category) or step.policy["default"]
+    policy = spec.policies[name]
+    make_scorer = registry.load("scorers", task.scorer)
+    scorer: Scorer = make_scorer(with_limits(task.scorer_options, spec.sandbox))
+    chosen = tuple(samples(task, use, rows, spec.seed))
+    return Arm(
+        use.category, use.task, use.split, chosen, policy, sampling(policy, task), scorer, rows.origin, rows.sha256
+    )
+
+
+def with_limits(options: dict[str, Json], sandbox: dict[str, Json]) -> dict[str, Json]:
+    """A scorer's options with the spec's limits of programs, where the task says nothing of its own."""
+    limits = sandbox.get("limits")
+    return options if limits is None or "limits" in options else {**options, "limits": limits}
+
+
+# cost and cache state
+
+
+def _planned(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
+    tasks, missing = [], []
+    for arm in bench.arms:
+        wanted = {cell.request.key: cell.sample for cell in cells(bench, arm)}
+        known = sources.store.known("completions", wanted)
+        requests = len(arm.samples) * arm.policy.samples
+        tasks.append(
+            PlannedTask(arm.category, arm.task, arm.split, len(arm.samples), requests, _stored(bench, arm, known))
+        )
+        missing += [(sample, arm.sampling.max_tokens) for key, sample in wanted.items() if key not in known]
+    tokens, exact = _prompt_tokens(bench.model, [sample.prompt for sample, _ in missing])
+    return PlannedStep(
+        name=bench.step.name,
+        verb="bench",
+        needs=needs(bench.step),
+        key=digest([model_lock(bench), task_locks(spec, bench)]),
+        requests=sum(task.requests for task in tasks),
+        cached=sum(task.cached for task in tasks),
+        programs_cached=_programs_stored(bench, sources),
+        prompt_tokens=tokens,
+        max_completion_tokens=sum(ceiling for _, ceiling in missing),
+        tokens_exact=exact,
+        why=_why(spec, bench, tasks, sources.previous),
+        tasks=tuple(tasks),
+        work=bench,
+    )
+
+
+def _stored(bench: Bench, arm: Arm, known: set[str]) -> int:
+    return sum(cell.request.key in known for cell in cells(bench, arm))
+
+
+def _programs_stored(bench: Bench, sources: Sources) -> int | None:
+    if sources.identity is None or not bench.executes:
+        return None
+    found = 0
+    for arm in bench.arms:
+        if arm.scorer.executes:
+            for some in chunks(cells(bench, arm), _CHUNK):
+                completions = sources.store.completions([cell.request.key for cell in some])
+                programs = (
+                    program_of(arm, cell.sample, completions[cell.request.key], sources.identity)
+                    for cell in some
+                    if cell.request.key in completions
+                )
+                found += len(sources.store.known("executions", [one.key for one in programs if one is not None]))
+    return found
+
+
+def _prompt_tokens(model: Model, prompts: Sequence[Prompt]) -> tuple[int, bool]:
+    """Tokens of all prompts, and whether they were counted by the model's own tokenizer or only estimated."""
+    if not prompts:
+        return 0, True
+    counted = registry.load("engines", model.engine).count_tokens(model, prompts)
+    if counted is not None:
+        return sum(counted), True
+    characters = sum(len(prompt.text or "") + sum(len(turn.content) for turn in prompt.messages) for prompt in prompts)
+    return -(-characters // _ROUGH_CHARACTERS_A_TOKEN), False
+
+
+# what a step consists of: for the lock, the step's key, and the reason of a miss
+
+
+def model_lock(bench: Bench) -> ModelLock:
+    """What decides the model's answers."""
+    return ModelLock(engine=bench.fingerprint.engine, parts=dict(bench.fingerprint.parts))
+
+
+def task_locks(spec: Spec, bench: Bench) -> tuple[TaskLock, ...]:
+    """What each task of a bench consists of: its items, its prompts, how they are asked."""
+    return tuple(_task_lock(spec.tasks[arm.task], bench, arm) for arm in bench.arms)
+
+
+def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
+    return TaskLock(
+        step=bench.step.name,
+        category=arm.category,
+        task=arm.task,
+        split=arm.split,
+        origin=arm.origin,
+        sha256=arm.sha256,
+        items=tuple(sample.id for sample in arm.samples),
+        prompts=digest_text("".join(digest(sample.prompt) for sample in arm.samples)),
+        model=bench.model.name,
+        policy=arm.policy.name,
+        samples=arm.policy.samples,
+        sampling=arm.sampling,
+        source=task.source,
+        license=task.license,
+    )
+
+
+def _why(spec: Spec, bench: Bench, tasks: Sequence[PlannedTask], before: Lock | None) -> str:
+    requests, cached = sum(task.requests for task in tasks), sum(task.cached for task in tasks)
+    if cached == requests:
+        return "every answer is stored"
+    if before is None:
+        return "first run of this step" if cached == 0 else "an unfinished run goes on, or answers are shared"
+    changes = [*_model_changes(bench, before), *_task_changes(task_locks(spec, bench), before)]
+    return f"since the last run: {'; '.join(changes)}" if changes else "the last run did not finish"
+
+
+def _model_changes(bench: Bench, before: Lock) -> Iterator[str]:
+    old = before.models.get(bench.model.name)
+    for name, new in sorted(bench.fingerprint.parts.items()):
+        if old is None or old.parts.get(name) != new:
+            yield f"{bench.model.name}: {name} changed" if old else f"{bench.model.name} is new"
+            if old is None:
+                return
+
+
+def _task_changes(now: Sequence[TaskLock], before: Lock) -> Iterator[str]:
+    known = {(task.step, task.category): task for task in before.tasks}
+    for task in now:
+        old = known.get((task.step, task.category))
+        if old is None:
+            yield f"{task.category} is new"
+        else:
+            yield from (f"{task.category}: {change}" for change in _task_change(task, old))
+
+
+def _task_change(new: TaskLock, old: TaskLock) -> Iterator[str]:
+    added = len(set(new.items) - set(old.items))
+    if added:
+        yield f"{added} new items"
+    elif new.prompts != old.prompts and new.items == old.items:
+        yield "the prompts changed"
+    for name in new.sampling.__struct_fields__:
+        then, this = getattr(old.sampling, name), getattr(new.sampling, name)
+        if then != this:
+            yield f"{name} changed from {then} to {this}"
+    if new.samples != old.samples:
+        yield f"samples changed from {old.samples} to {new.samples}"

@@ -1,0 +1,189 @@
+"""The run folder: `runs/<id>/`, a public contract (docs/run-folder.md). Every file is replaced whole or appended to.
+
+`run.json` says what the machine and the clock said; `evalkit.lock` and `samples.jsonl` hold only what decides results,
+so that the same spec over the same store gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from evalkit import __version__
+from evalkit.core.digest import digest
+from evalkit.core.errors import PrerequisiteError, SpecError
+from evalkit.core.runfolder import EVENTS, LOCK, RUN, SAMPLES, SPEC, Lock, RunRecord
+from evalkit.core.types import Json, Progress, SampleRow
+from evalkit.fetch import cache
+from evalkit.plan import Plan, model_lock, task_locks
+
+_PACKAGES = (
+    "torch", "transformers", "tokenizers", "peft", "vllm", "jinja2", "jsonschema", "pyyaml", "docker", "pandas",
+)  # fmt: skip
+
+
+def environment() -> dict[str, Json]:
+    """What the run ran on."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "packages": packages(),
+    }
+
+
+def packages() -> dict[str, str]:
+    """Versions of the packages that decide results, where installed."""
+    found = {"evalkit-spec": __version__}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def now() -> str:
+    """The time in UTC to the second, ISO 8601."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class RunFolder:
+    """Writes one run's files, holding its lock so that no second process writes the same run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / ".lock", timeout=0)
+
+    def __enter__(self) -> RunFolder:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout as error:
+            raise PrerequisiteError(
+                f"{self.path} is being written by another evalkit", hint="wait for it, or give another folder with --out"
+            ) from error
+        except OSError as error:
+            raise PrerequisiteError(
+                f"{self.path} cannot be written: {error.strerror}", hint="give another folder with --out"
+            ) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def write_record(self, record: RunRecord) -> None:
+        cache.write_file(self.path / RUN, pretty(record))
+
+    def write_lock(self, lock: Lock) -> None:
+        cache.write_file(self.path / LOCK, pretty(lock))
+
+    def write_spec(self, text: str) -> None:
+        cache.write_file(self.path / SPEC, text.encode())
+
+    def write_samples(self, rows: Iterable[SampleRow]) -> None:
+        """One JSON line a row, streamed; the old file stays until the new one is whole."""
+        target = self.path / SAMPLES
+        scratch = self.path / ".samples.jsonl.part"
+        encoder = msgspec.json.Encoder()
+        with scratch.open("wb") as stream:
+            for row in rows:
+                stream.write(encoder.encode(row) + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        scratch.replace(target)
+
+    def events(self) -> EventLog:
+        return EventLog(self.path / EVENTS)
+
+
+class EventLog:
+    """Appends to `events.jsonl` what a Listener hears: stages, notes, and the counts of each task at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sums: dict[tuple[str, str], Progress] = {}
+
+    def stage(self, step: str, task: str, total: int, done: int) -> None:
+        self._write({"event": "stage", "step": step, "task": task, "total": total, "stored": done})
+
+    def advance(self, step: str, task: str, progress: Progress) -> None:
+        before = msgspec.structs.asdict(self._sums.get((step, task), Progress()))
+        sums = {name: count + before[name] for name, count in msgspec.structs.asdict(progress).items()}
+        self._sums[step, task] = Progress(**sums)
+
+    def note(self, text: str) -> None:
+        self._write({"event": "note", "text": text})
+
+    def finish(self) -> None:
+        for (step, task), progress in self._sums.items():
+            self._write({"event": "progress", "step": step, "task": task, **msgspec.structs.asdict(progress)})
+        self._sums.clear()
+
+    def _write(self, event: dict[str, Json]) -> None:
+        with self._path.open("ab") as stream:
+            stream.write(msgspec.json.encode({"time": now(), **event}) + b"\n")
+
+
+def lock_of(plan: Plan, spec_sha256: str, identity: str) -> Lock:
+    """`evalkit.lock`: everything that decides the results, as digests and names."""
+    return Lock(
+        spec=spec_sha256,
+        tasks=tuple(task for step in plan.steps for task in task_locks(plan.spec, step.work)),
+        models={step.work.model.name: model_lock(step.work) for step in plan.steps},
+        sandbox=identity or None,
+        packages=packages(),
+    )
+
+
+def pretty(value: object) -> bytes:
+    """Strict JSON with sorted keys, two spaces, a line break at the end."""
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+
+
+def run_id(name: str, spec_sha256: str, limit: int | None, only: Iterable[str]) -> str:
+    """`<name>-<eight digits>`: the same spec with the same restrictions is the same run."""
+    return f"{name}-{digest([spec_sha256, limit, sorted(only)])[:8]}"
+
+
+def read(path: Path) -> RunRecord:
+    """The record of a run folder. Raises SpecError when there is none that can be read."""
+    try:
+        return msgspec.json.decode((path / RUN).read_bytes(), type=RunRecord)
+    except FileNotFoundError as error:
+        raise SpecError(f"{path} is no run folder (it has no run.json)", hint="`evalkit ls` lists the runs") from error
+    except msgspec.DecodeError as error:
+        raise SpecError(f"{path / RUN} cannot be read: {error}") from error
+
+
+def read_lock(path: Path) -> Lock | None:
+    """The lock of a run folder, or None where there is none that can be read."""
+    try:
+        return msgspec.json.decode((path / LOCK).read_bytes(), type=Lock)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def find(runs: Path) -> list[tuple[Path, RunRecord]]:
+    """Every run folder below `runs`, oldest first."""
+    found = [(path.parent, read(path.parent)) for path in runs.glob("*/run.json")]
+    return sorted(found, key=lambda run: (run[1].started, run[1].id))
+
+
+def is_running(path: Path) -> bool:
+    """Whether a process holds this run's lock right now."""
+    lock = FileLock(path / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False
