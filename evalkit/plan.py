@@ -10,13 +10,15 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from evalkit.core import registry
 from evalkit.core.digest import digest, digest_text
+from evalkit.core.errors import SpecError
 from evalkit.core.ports import Notify, Scorer, Store
 from evalkit.core.runfolder import Lock, ModelLock, TaskLock
 from evalkit.core.types import Fingerprint, Json, Model, Prompt
-from evalkit.spec.model import BenchStep, Spec, Task, TaskUse, sampling
+from evalkit.spec.model import BenchStep, SampleRule, Spec, Task, TaskUse, sampling
 from evalkit.steps.bench import Arm, Bench, cells, chunks, program_of
 from evalkit.tasks.datasets import Rows, read_rows
 from evalkit.tasks.samples import samples
@@ -92,6 +94,23 @@ def make(spec: Spec, sources: Sources) -> Plan:
         bench = prepare(spec, spec.steps[name], sources, fingerprints)
         steps.append(_planned(spec, bench, sources))
     return Plan(spec, tuple(steps))
+
+
+def restricted(spec: Spec, limit: int | None, only: Sequence[str]) -> Spec:
+    """The spec with at most `limit` items a task, and only the steps named. Raises SpecError for an unknown step."""
+    for name in only:
+        if name not in spec.steps:
+            raise SpecError(f"no step is called '{name}'", hint=f"steps: {', '.join(spec.steps)}")
+    steps = {name: step for name, step in spec.steps.items() if not only or name in only}
+    suites = spec.suites
+    if limit is not None:
+        suites = {name: tuple(_limited(use, limit) for use in uses) for name, uses in suites.items()}
+    return replace(spec, steps=steps, suites=suites)
+
+
+def _limited(use: TaskUse, limit: int) -> TaskUse:
+    rule = use.sample
+    return replace(use, sample=SampleRule(limit) if rule is None else replace(rule, n=min(rule.n, limit)))
 
 
 def order(spec: Spec) -> list[str]:

@@ -23,10 +23,10 @@ from evalkit.core.types import SampleRow
 from evalkit.plan import Plan
 from evalkit.run import record
 from evalkit.run.record import RunFolder
+from evalkit.run.store import SqliteStore
 from evalkit.run.toolbox import Listeners, Toolbox
 from evalkit.steps.fill import fill
 from evalkit.steps.rows import rows
-from evalkit.run.store import SqliteStore
 
 MakePlan = Callable[[Tools], Plan]
 

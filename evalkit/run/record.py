@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -69,7 +68,8 @@ class RunFolder:
             self._lock.acquire()
         except Timeout as error:
             raise PrerequisiteError(
-                f"{self.path} is being written by another evalkit", hint="wait for it, or give another folder with --out"
+                f"{self.path} is being written by another evalkit",
+                hint="wait for it, or give another folder with --out",
             ) from error
         except OSError as error:
             raise PrerequisiteError(

@@ -1,0 +1,286 @@
+"""The command line: flags become one function call, exceptions become exit codes. The only module that exits.
+
+0 done and every gate passed · 1 a gate failed · 2 the spec or the command line is wrong · 3 a bug · 4 a prerequisite is
+missing or the run is incomplete: mend it and run again · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from evalkit import __version__
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_BUG = 3
+_INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """The `evalkit` command."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = cli.main(args=arguments, prog_name="evalkit", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Abort:
+        return _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except KeyboardInterrupt:
+        click.echo("interrupted: what was obtained is stored; run the same command again to continue", err=True)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a known error or a bug with its log
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    from evalkit import console
+    from evalkit.core.errors import EvalkitError
+    from evalkit.project import InvalidSpec
+
+    if isinstance(error, InvalidSpec):
+        console.show_diagnostics(error.screen)
+        return error.exit_code
+    if isinstance(error, EvalkitError):
+        console.show_error(error)
+        return error.exit_code
+    from evalkit.buglog import write_bug_log
+
+    console.show_bug(error, write_bug_log(error))
+    return _BUG
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="evalkit")
+def cli() -> None:
+    """One committed YAML spec, one reproducible run, one honest report."""
+
+
+def _places(command: _Command) -> _Command:
+    """Options that say where a project keeps its things."""
+    for option in reversed(
+        (
+            click.option(
+                "--out", type=click.Path(path_type=Path), default="runs", help="Folder of runs.", show_default=True
+            ),
+            click.option(
+                "--store",
+                type=click.Path(path_type=Path),
+                default=".evalkit",
+                help="Folder of the store, which keeps every answer.",
+                show_default=True,
+            ),
+            click.option(
+                "--data",
+                "data",
+                multiple=True,
+                type=click.Path(path_type=Path, exists=True, file_okay=False),
+                help="A folder to look for data files in (also EVALKIT_DATA).",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _wishes(command: _Command) -> _Command:
+    """Options that change what a run does."""
+    for option in reversed(
+        (
+            click.option(
+                "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change one value of the spec."
+            ),
+            click.option("--limit", type=click.IntRange(min=1), help="At most so many items a task: a partial run."),
+            click.option("--only", multiple=True, metavar="STEP", help="Only this step."),
+            click.option("--fresh", is_flag=True, help="Ask everything again, in a new run folder."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _project(out: Path = Path("runs"), store: Path = Path(".evalkit"), data: tuple[Path, ...] = ()) -> Any:
+    from evalkit.project import Project
+
+    named = tuple(Path(one) for one in os.environ.get("EVALKIT_DATA", "").split(os.pathsep) if one)
+    return Project(out, store, (*data, *named))
+
+
+@cli.command()
+@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path))
+def check(specs: tuple[Path, ...]) -> int:
+    """Check specs and task files: every mistake at once, with its place."""
+    from evalkit import console, project
+
+    checked = project.check(specs)
+    console.show_diagnostics(checked.screen)
+    console.say(checked.summary)
+    return 0 if checked.errors == 0 else 2
+
+
+@cli.command()
+@click.argument("spec", type=click.Path(path_type=Path))
+@_wishes
+@_places
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan(spec: Path, as_json: bool, out: Path, store: Path, data: tuple[Path, ...], **wish: Any) -> None:
+    """Show what a run would do and what is stored already. Nothing is generated."""
+    from evalkit import console, project
+
+    planned = project.make_plan(_project(out, store, data), spec, project.Wish(**wish), console.progress_note)
+    if as_json:
+        console.show_json(project.plan_view(planned))
+    else:
+        console.show_plan(planned)
+
+
+@cli.command()
+@click.argument("spec", type=click.Path(path_type=Path))
+@_wishes
+@_places
+def run(spec: Path, out: Path, store: Path, data: tuple[Path, ...], **wish: Any) -> int:
+    """Execute a spec and write its report; continues an unfinished run of the same spec."""
+    from evalkit import console, project
+
+    live = console.Live()
+    outcome, results = project.run(_project(out, store, data), spec, project.Wish(**wish), live, sys.argv[1:])
+    console.show_results(results, outcome.folder / "report.md")
+    if outcome.problem is not None:
+        console.show_error(outcome.problem)
+        return outcome.problem.exit_code
+    return 0
+
+
+@cli.command()
+@click.argument("what", type=click.Choice(["runs", "tasks"]), default="runs")
+@_places
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def ls(what: str, as_json: bool, **places: Any) -> None:
+    """List the runs, or the tasks that ship with evalkit."""
+    from evalkit import console, project
+
+    if what == "tasks":
+        tasks = project.tasks()
+        console.show_json(tasks) if as_json else console.show_tasks(tasks)
+        return
+    found = [one for _, one in project.runs(_project(**places))]
+    console.show_json(found) if as_json else console.show_runs(found)
+
+
+@cli.command()
+@click.argument("run_name", metavar="RUN")
+@click.argument("sample", required=False)
+@_places
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(run_name: str, sample: str | None, as_json: bool, **places: Any) -> None:
+    """Show a run's results, or one SAMPLE of it (ID or STEP/ID): prompt, answer, verdict, sandbox output."""
+    from evalkit import console, project
+
+    folder = project.find_run(_project(**places), run_name)
+    if sample is None:
+        results = project.results(folder)
+        console.show_json(results) if as_json else console.show_results(results, folder / "report.md")
+        return
+    rows = project.find_samples(folder, sample)
+    if as_json:
+        console.show_json(rows)
+        return
+    for row in rows:
+        console.show_sample(row)
+
+
+@cli.command()
+@click.argument("run_name", metavar="RUN")
+@_places
+def report(run_name: str, **places: Any) -> None:
+    """Write a run's report again from its samples."""
+    from evalkit import console, project
+
+    folder = project.find_run(_project(**places), run_name)
+    console.show_results(project.report(folder), folder / "report.md")
+
+
+@cli.command()
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change one value of the spec.")
+@click.option("--why", "why", metavar="PATH", help="Say where the value at PATH comes from.")
+def expand(spec: Path, overrides: tuple[str, ...], why: str | None) -> None:
+    """Print a spec in long form, or where one of its values comes from."""
+    from evalkit import console, project
+
+    loaded = project.load(spec, project.Wish(overrides=overrides))
+    console.say(loaded.long_yaml().rstrip() if why is None else loaded.why(why))
+
+
+@cli.command()
+@click.argument("kind", type=click.Choice(["spec", "task"]), default="spec")
+def schema(kind: str) -> None:
+    """Print the JSON Schema of a document kind, for editors."""
+    from evalkit import console
+    from evalkit.spec.validate import schema_document
+
+    console.show_json(schema_document(kind))
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=".")
+def init(folder: Path) -> None:
+    """Write a first spec with ten toy samples that runs at once, without a model."""
+    from evalkit import console
+    from evalkit.starter import write_starter
+
+    console.show_written(write_starter(folder))
+
+
+@cli.command()
+def doctor() -> int:
+    """Check what runs need: packages, device, model, sandbox, disk."""
+    from evalkit import console
+    from evalkit.doctor import examine
+
+    checks = examine()
+    console.show_doctor(checks)
+    return 0 if all(one.ok for one in checks if one.needed) else 4
+
+
+@cli.group()
+def sandbox() -> None:
+    """The place where generated programs run."""
+
+
+@sandbox.command()
+def up() -> None:
+    """Bring Docker up (on Debian as root) and build the sandbox image."""
+    from evalkit import console, project
+
+    console.say(project.sandbox_up(console.progress_note))
+
+
+@sandbox.command()
+def build() -> None:
+    """Build the sandbox image and say from what."""
+    from evalkit import console, project
+
+    console.say(project.sandbox_build(console.progress_note))
+
+
+@sandbox.command()
+def test() -> int:
+    """Run hostile programs in the sandbox and show what became of them."""
+    from evalkit import console, project
+
+    results = project.sandbox_test(console.progress_note)
+    console.show_sandbox_test(results)
+    return 0 if all(got == expected for _, expected, got in results) else 4

@@ -1,0 +1,312 @@
+"""What a user wants done: check, plan, run, look again. Each is one function; nothing here prints or exits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from evalkit.core import registry
+from evalkit.core.errors import PrerequisiteError, SpecError
+from evalkit.core.ports import Listener, Notify
+from evalkit.core.runfolder import RESULTS, RUN, SAMPLES, Lock, RunRecord
+from evalkit.core.types import Json, SampleRow
+
+if TYPE_CHECKING:  # each command imports what it needs: `evalkit --help` must not wait for the rest
+    from evalkit.plan import Plan
+    from evalkit.report.results import Results
+    from evalkit.run.executor import Order, Outcome
+    from evalkit.run.store import SqliteStore
+    from evalkit.spec.load import Loaded
+
+
+class Project(Struct, frozen=True):
+    """Where a project keeps its things: run folders, the store, and folders in which data files are looked for."""
+
+    runs: Path = Path("runs")
+    store: Path = Path(".evalkit")
+    folders: tuple[Path, ...] = ()
+
+
+class Wish(Struct, frozen=True):
+    """What a user asks of a run besides the spec."""
+
+    overrides: tuple[str, ...] = ()
+    limit: int | None = None
+    only: tuple[str, ...] = ()
+    fresh: bool = False
+
+
+class InvalidSpec(SpecError):
+    """A spec with errors; `screen` shows all of them with their places."""
+
+    def __init__(self, screen: str) -> None:
+        super().__init__("the spec is not valid")
+        self.screen = screen
+
+
+def load(path: Path, wish: Wish) -> Loaded:
+    """The spec, checked and restricted to the wish. Raises InvalidSpec."""
+    from evalkit.spec.load import load_spec
+
+    loaded = load_spec(path, wish.overrides)
+    if loaded.spec is None:
+        raise InvalidSpec(loaded.screen())
+    return loaded
+
+
+def make_plan(project: Project, path: Path, wish: Wish, notify: Notify) -> Plan:
+    """What a run would do and what is there already. Starts no engine and no sandbox."""
+    loaded = load(path, wish)
+    store = _open_store(project)
+    try:
+        return _plan(project, loaded, wish, store, notify)
+    finally:
+        store.close()
+
+
+def run(
+    project: Project, path: Path, wish: Wish, listener: Listener, command: Sequence[str]
+) -> tuple[Outcome, Results]:
+    """Execute a spec and write its report; continues a run of the same spec that is not finished.
+
+    Raises InvalidSpec, DataError, PrerequisiteError, ContractError, RunIncomplete: nothing that was obtained is lost.
+    """
+    from evalkit.report.write import write
+    from evalkit.run.executor import execute
+
+    loaded = load(path, wish)
+    store = _open_store(project)
+    try:
+        listener.note(f"reading {loaded.spec.name if loaded.spec else path}")
+        plan = _plan(project, loaded, wish, store, listener.note)
+        order = _order(project, loaded, wish, command)
+        outcome = execute(order, plan, store, listener)
+    finally:
+        store.close()
+    return outcome, write(outcome.folder)
+
+
+def _open_store(project: Project) -> SqliteStore:
+    from evalkit.run.store import SqliteStore
+
+    return SqliteStore(project.store)
+
+
+def _plan(project: Project, loaded: Loaded, wish: Wish, store: SqliteStore, notify: Notify) -> Plan:
+    from evalkit import plan
+    from evalkit.run import record
+
+    assert loaded.spec is not None
+    spec = plan.restricted(loaded.spec, wish.limit, wish.only)
+    folder, salt = _folder(project, loaded, wish)
+    sources = plan.Sources(
+        store=store,
+        notify=notify,
+        folders=project.folders,
+        identity=_identity(spec.sandbox),
+        previous=record.read_lock(folder) or _last_lock(project, spec.name),
+        salt=salt,
+    )
+    return plan.make(spec, sources)
+
+
+def _identity(options: dict[str, Json]) -> str | None:
+    """The sandbox's identity for the plan: None where no engine answers, which stops a run later and a plan never."""
+    try:
+        adapter = registry.load("sandboxes", str(options.get("kind", "docker")))
+        found: str | None = adapter.identity(options)
+    except PrerequisiteError:
+        return None
+    return found
+
+
+def _last_lock(project: Project, name: str) -> Lock | None:
+    from evalkit.run import record
+
+    locks = [record.read_lock(path) for path, found in record.find(project.runs) if found.name == name]
+    return locks[-1] if locks else None
+
+
+def _folder(project: Project, loaded: Loaded, wish: Wish) -> tuple[Path, str]:
+    """The run folder of a spec and the salt of its keys. `--fresh` opens a new one unless the last is unfinished."""
+    from evalkit.run import record
+
+    assert loaded.spec is not None
+    base = record.run_id(loaded.spec.name, loaded.digest, wish.limit, wish.only)
+    made = [base, *(f"{base}-{n}" for n in range(2, 1000))]
+    count = next(n for n, name in enumerate(made) if not (project.runs / name / RUN).exists())
+    if count == 0:
+        return project.runs / base, ""
+    last = project.runs / made[count - 1]
+    if wish.fresh and record.read(last).state == "complete":
+        return project.runs / made[count], made[count]
+    return last, record.read(last).salt
+
+
+def _order(project: Project, loaded: Loaded, wish: Wish, command: Sequence[str]) -> Order:
+    from evalkit.run import executor, record
+
+    assert loaded.spec is not None
+    folder, salt = _folder(project, loaded, wish)
+    started = RunRecord(
+        id=folder.name,
+        name=loaded.spec.name,
+        about=loaded.spec.about,
+        state="running",
+        limit=wish.limit,
+        only=wish.only,
+        void_budget=loaded.spec.void_budget,
+        started=record.now(),
+        command=tuple(command),
+        spec=loaded.spec.path,
+        spec_sha256=loaded.digest,
+        salt=salt,
+        template=loaded.spec.report.template,
+        report_to=loaded.spec.report.to,
+        gpu_hour_usd=loaded.spec.cost.get("gpu_hour"),
+        environment=record.environment(),
+    )
+    return executor.Order(folder, started, loaded.long_yaml(), loaded.digest)
+
+
+# looking again
+
+
+def runs(project: Project) -> list[tuple[Path, RunRecord]]:
+    """Every run, oldest first. One that says `running` and holds no lock was killed: it is shown as interrupted."""
+    from evalkit.run import record
+
+    found = []
+    for path, one in record.find(project.runs):
+        killed = one.state == "running" and not record.is_running(path)
+        found.append((path, msgspec.structs.replace(one, state="interrupted") if killed else one))
+    return found
+
+
+def find_run(project: Project, name: str) -> Path:
+    """A run folder by path, by id, by the start of its id, or `last`. Raises SpecError naming what there is."""
+    from evalkit.run import record
+
+    if (Path(name) / RUN).is_file():
+        return Path(name)
+    known = [path for path, _ in record.find(project.runs)]
+    matching = known[-1:] if name == "last" else [path for path in known if path.name.startswith(name)]
+    exact = [path for path in matching if path.name == name]
+    if len(exact or matching) == 1:
+        return (exact or matching)[0]
+    names = ", ".join(path.name for path in (matching or known)) or "none yet"
+    problem = f"no run is called '{name}'" if not matching else f"several runs begin with '{name}'"
+    raise SpecError(problem, hint=f"runs: {names}")
+
+
+def find_samples(folder: Path, wanted: str | None) -> list[SampleRow]:
+    """The completions of one sample: `ID`, or `STEP/ID` where an id stands in several steps. None gives failed ones."""
+    chosen = []
+    for row in _rows(folder):
+        name = f"{row.step}/{row.id}"
+        if row.outcome != "pass" if wanted is None else wanted in (row.id, name, f"{row.task}/{row.id}"):
+            chosen.append(row)
+    if wanted is not None and not chosen:
+        raise SpecError(f"no sample of {folder.name} is called '{wanted}'", hint="`evalkit show RUN` lists some")
+    return chosen
+
+
+def _rows(folder: Path) -> Iterator[SampleRow]:
+    try:
+        with (folder / SAMPLES).open("rb") as stream:
+            for line in stream:
+                yield msgspec.json.decode(line, type=SampleRow)
+    except FileNotFoundError as error:
+        raise SpecError(f"{folder} has no samples yet", hint="run the same spec again: it continues") from error
+
+
+def results(folder: Path) -> Results:
+    """The numbers of a run as its report has them."""
+    from evalkit.report.results import decode
+
+    try:
+        return decode((folder / RESULTS).read_bytes())
+    except FileNotFoundError as error:
+        raise SpecError(f"{folder} has no results yet", hint="run the same spec again: it continues") from error
+
+
+def report(folder: Path) -> Results:
+    """Write a run's report again from its samples."""
+    from evalkit.report.write import write
+
+    return write(folder)
+
+
+# documents
+
+
+class Checked(Struct, frozen=True):
+    """What `check` found: the screen with every diagnostic, and one closing sentence."""
+
+    screen: str
+    summary: str
+    errors: int
+
+
+def check(paths: Sequence[Path]) -> Checked:
+    """Check spec and task files; every mistake of every file is on the screen."""
+    from evalkit.spec.load import check_file
+
+    screens, errors, read = [], 0, set[Path]()
+    for path in paths:
+        found = check_file(path)
+        screens += [found.screen()] if found.diagnostics else []
+        errors += sum(one.severity == "error" for one in found.diagnostics)
+        read.update(found.files)
+    files = f"{len(paths)} file{'s' if len(paths) != 1 else ''} checked, {len(read)} read"
+    return Checked("\n".join(screens), f"{files}: {errors or 'no'} error{'s' if errors != 1 else ''}", errors)
+
+
+def tasks() -> list[dict[str, Json]]:
+    """The tasks that ship with evalkit."""
+    from evalkit.spec import catalog
+    from evalkit.spec.task_document import load_task_file
+
+    shipped = [load_task_file(path).task for path in catalog.shipped_tasks()]
+    return [
+        {"task": task.name, "category": task.category, "splits": task.splits, "scorer": task.scorer,
+         "license": task.license, "about": task.about}
+        for task in shipped if task is not None
+    ]  # fmt: skip
+
+
+def plan_view(plan: Plan) -> list[dict[str, Json]]:
+    """A plan as plain data, without the samples."""
+    return [
+        {name: msgspec.to_builtins(getattr(step, name)) for name in step.__struct_fields__ if name != "work"}
+        for step in plan.steps
+    ]
+
+
+# the sandbox
+
+
+def sandbox_up(notify: Notify) -> str:
+    """Bring the sandbox's engine up where that is possible, and build its image. Returns one sentence."""
+    from evalkit.sandboxes.engine_host import bring_up
+
+    bring_up(notify)
+    return sandbox_build(notify)
+
+
+def sandbox_build(notify: Notify) -> str:
+    """Build the sandbox image unless it is there. Returns one sentence that names it."""
+    from evalkit.sandboxes.image import build_image
+
+    return f"the sandbox is ready: {build_image(notify)}"
+
+
+def sandbox_test(notify: Notify) -> list[tuple[str, str, str]]:
+    """Hostile programs: (name, what should become of it, what became of it)."""
+    from evalkit.sandboxes.self_test import self_test
+
+    return self_test(notify)
