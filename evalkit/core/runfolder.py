@@ -29,7 +29,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
 
     `state` is `running` until the run ends, so what a kill leaves behind reads as unfinished. `limit` and `only` are
     the flags that made the run smaller than its spec. `error` says in one sentence why the state is not `complete`.
-    `seconds` is wall time. Times are ISO 8601 in UTC. `salt` is not empty for a `--fresh` run, whose answers are its own.
+    `seconds` is wall time. Times are ISO 8601 in UTC. `salt` is not empty for a `--fresh` run, which shares no answers.
     """
 
     evalkit: int = 1
@@ -58,7 +58,8 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     """The items of one task as one step asked them.
 
     `origin` is where the rows came from as a portable name (`package name==version member`, `hub id@revision`, a file
-    name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all prompts, `sampling` what was declared.
+    name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all prompts, `sampling` as
+    declared.
     """
 
     step: str

@@ -8,7 +8,7 @@ is *void* with a reason.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -163,6 +163,8 @@ class Program(Struct, frozen=True):
 
 class TestResult(Struct, frozen=True):
     """One test of a program: `message` says what went wrong, cut to a readable length."""
+
+    __test__: ClassVar[bool] = False  # not a test class: pytest collects by name
 
     passed: bool
     label: str

@@ -1,7 +1,7 @@
 """Executes a plan: fill each step, then write the run folder from what the store knows.
 
-The order is what makes a run resumable: answers are stored as they come, the run folder is written from the store at the
-end, and its state is the last thing said. A run that is killed leaves state `running` and a store that has everything
+The order is what makes a run resumable: answers are stored as they come, the run folder is written from the store at
+the end, and its state is the last thing said. A run that is killed leaves state `running` and a store that has everything
 that was counted.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -112,10 +112,8 @@ def _state_on_error(folder: RunFolder, started_record: RunRecord, started: float
             state = "interrupted"
         elif isinstance(error, EvalkitError):
             state = "incomplete"
-        try:
+        with suppress(OSError):  # the disk may be what failed; the record then still says `running`
             folder.write_record(_ended(started_record, state, started, error))
-        except OSError:
-            pass  # the disk may be what failed; the record then still says `running`, which is true enough
         raise
 
 
