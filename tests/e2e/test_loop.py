@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sqlite3
@@ -11,11 +10,11 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests_e2e import ProjectFolder
-
+ProjectFolder = Any  # the fixture `project` of conftest.py
 Need = Callable[[str], None]
 _DEADLINE_S = 600
 
@@ -39,7 +38,9 @@ def test_quickstart(project: ProjectFolder, need: Need) -> None:
         assert re.search(rf"{name}\b.*{shown}", done.out), done.out
         assert re.search(rf"{name}\b.*{shown}", report), report
     assert "partial" in report
-    files = {name: (folder / name).read_bytes() for name in ("report.md", "results.json", "samples.jsonl", "evalkit.lock")}
+    files = {
+        name: (folder / name).read_bytes() for name in ("report.md", "results.json", "samples.jsonl", "evalkit.lock")
+    }
     again = project.evalkit("run", "specs/quickstart.yaml", "--limit", "4")
     assert again.code == 0
     assert again.out == done.out
@@ -57,9 +58,11 @@ def test_sigkill_in_the_middle(project: ProjectFolder, need: Need) -> None:
         project.command("run", "killed.yaml"), cwd=project.path, env=project.env, stderr=subprocess.DEVNULL, text=True
     )
     stored_then = wait_for_rows(project.path / ".evalkit" / "store.db", 8, process)
+    workers = workers_of(process.pid)
+    assert len(workers) == 1
     process.send_signal(signal.SIGKILL)
     process.wait()
-    wait_until(lambda: not _workers_of(process.pid), "the worker ends with its parent")
+    wait_until(lambda: not any(map(alive, workers)), "the worker ends with its parent")
     stored = stored_rows(project.path / ".evalkit" / "store.db")
     assert stored_then <= len(stored) < 48
     assert project.evalkit("ls").out.count("interrupted") == 1
@@ -108,16 +111,24 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
-def _workers_of(parent: int) -> list[int]:
-    """Worker processes whose command line names this parent's run. An orphan's parent is 1, so all are looked at."""
+def workers_of(parent: int) -> list[int]:
+    """The engine workers that a process has started."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                command = (entry / "cmdline").read_bytes().split(b"\0")
-                environment = (entry / "environ").read_bytes()
+                command = (entry / "cmdline").read_bytes()
+                status = (entry / "stat").read_text()
             except OSError:
                 continue
-            if b"evalkit.run.worker" in command and f"EVALKIT_PARENT={parent}".encode() in environment:
+            if b"evalkit.run.worker" in command and int(status.rsplit(")", 1)[1].split()[1]) == parent:
                 found.append(int(entry.name))
-    return [pid for pid in found if pid != os.getpid()]
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

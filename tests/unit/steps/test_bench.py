@@ -171,7 +171,17 @@ def sample(task: str, n: int) -> Sample:
 def bench(items: int, samples: int, salt: str = "") -> Bench:
     policy = Policy("p", temperature=0.7, samples=samples)
     arms = tuple(
-        Arm(name, name, "test", tuple(sample(name, n) for n in range(items)), policy, SamplingParams(0.7), scorer, "", "")
+        Arm(
+            name,
+            name,
+            "test",
+            tuple(sample(name, n) for n in range(items)),
+            policy,
+            SamplingParams(0.7),
+            scorer,
+            "",
+            "",
+        )
         for name, scorer in (("text", TextScorer({})), ("code", LengthScorer({})))
     )
     step = BenchStep("b", "s", "m", {"default": "p"})

@@ -1,0 +1,254 @@
+"""What goes wrong around a run: a clear sentence, the right exit code, and nothing lost."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ProjectFolder = Any  # the fixture `project` of conftest.py
+Need = Callable[[str], None]
+
+TASK = """\
+evalkit: 1
+task: doubles
+about: Functions that double, made for this test.
+source: this test
+license: CC0-1.0
+category: code
+data: [{file: doubles.jsonl}]
+id: '{{ id }}'
+prompt: 'Write f(x) that returns {{ text }}.'
+score: {code: {style: asserts, tests: tests, entry_point: f}}
+"""
+SPEC = """\
+evalkit: 1
+name: doubles
+models:
+  recorded: {engine: replay, file: answers.jsonl, fields: {id: id, text: answer}}
+suites:
+  code: [./doubles.yaml]
+steps:
+  bench: {bench: code, model: recorded, policy: greedy}
+sandbox: {kind: docker, workers: 1}
+"""
+
+
+def write_doubles(project: ProjectFolder, items: int, pause_s: float = 0.0) -> None:
+    """A spec over recorded programs: two of three are right, each takes `pause_s` in the sandbox."""
+    rows = [{"id": str(n), "text": f"{n} times x", "tests": [f"assert f(2) == {2 * n}"]} for n in range(items)]
+    answers = []
+    for n in range(items):
+        factor = n + 1 if n % 3 == 0 else n
+        code = f"import time\n\ndef f(x):\n    time.sleep({pause_s})\n    return {factor} * x"
+        answers.append({"id": str(n), "answer": f"```python\n{code}\n```"})
+    lines = {"doubles.jsonl": rows, "answers.jsonl": answers}
+    project.write({name: "".join(json.dumps(row) + "\n" for row in some) for name, some in lines.items()})
+    project.write({"doubles.yaml": TASK, "spec.yaml": SPEC})
+
+
+def test_no_docker_says_what_to_do(project: ProjectFolder) -> None:
+    """Without an engine nothing runs: exit 4, one sentence, no fall-back to the host."""
+    write_doubles(project, 3)
+    project.env["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
+    done = project.evalkit("run", "spec.yaml")
+    assert done.code == 4
+    assert "Docker" in done.err
+    assert "evalkit sandbox up" in done.err
+    assert not (project.run_folder() / "samples.jsonl").exists()
+    assert project.evalkit("plan", "spec.yaml").code == 0
+
+
+def test_bad_input(project: ProjectFolder) -> None:
+    """Each mistake is exit 2 with its place, and nothing ran."""
+    write_doubles(project, 3)
+    cases = {
+        "broken: [yaml": "spec.yaml:2:",
+        "stepz: {}": "unknown key 'stepz'",
+        "steps: {bench: {bench: code, model: recordet, policy: greedy}}": "did you mean 'recorded'?",
+    }
+    for text, expected in cases.items():
+        lines = [
+            line
+            for line in SPEC.splitlines()
+            if not ((text.startswith("steps:") and "bench:" in line) or line == "steps:")
+        ]
+        project.write({"spec.yaml": "\n".join([lines[0], text, *lines[1:]]) + "\n"})
+        done = project.evalkit("run", "spec.yaml")
+        assert done.code == 2, (text, done.err)
+        assert expected in done.err, (text, done.err)
+    assert project.evalkit("run", "nowhere.yaml").code == 2
+    assert not (project.path / "runs").exists()
+
+
+def test_a_row_without_the_field(project: ProjectFolder) -> None:
+    """The message names file, line and field."""
+    write_doubles(project, 3)
+    rows = (project.path / "doubles.jsonl").read_text().splitlines()
+    rows[1] = json.dumps({"id": "1", "tests": ["assert True"]})
+    project.write({"doubles.jsonl": "\n".join(rows) + "\n"})
+    done = project.evalkit("run", "spec.yaml")
+    assert done.code == 2
+    assert "doubles.jsonl:2" in done.err
+    assert "'text'" in done.err
+
+
+def test_a_missing_data_file(project: ProjectFolder) -> None:
+    """The message lists the places tried and where to put the file."""
+    write_doubles(project, 3)
+    (project.path / "doubles.jsonl").unlink()
+    done = project.evalkit("run", "spec.yaml")
+    assert done.code == 4
+    assert "doubles.jsonl" in done.err
+
+
+@pytest.mark.docker
+def test_docker_stopped_in_the_middle(project: ProjectFolder, need: Need, private_docker: PrivateDocker) -> None:
+    """The engine goes away while programs run: void, not wrong; with the engine back, the rerun completes."""
+    items = 24
+    write_doubles(project, items, pause_s=0.4)
+    project.env["DOCKER_HOST"] = private_docker.host
+    process = subprocess.Popen(
+        project.command("run", "spec.yaml"), cwd=project.path, env=project.env, stderr=subprocess.PIPE, text=True
+    )
+    private_docker.wait_for_container()
+    time.sleep(2)  # some programs have run by now; how many does not matter
+    private_docker.stop()
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 4, err
+    assert "void" in err
+    before = project.rows()
+    assert len(before) == items
+    assert {row["outcome"] for row in before} <= {"pass", "fail", "void"}
+    voids = [row for row in before if row["outcome"] == "void"]
+    assert voids
+    assert all(row["reason"].startswith("sandbox: ") and row["score"] is None for row in voids)
+    assert "INCOMPLETE" in (project.run_folder() / "report.md").read_text()
+
+    private_docker.start()
+    done = project.evalkit("run", "spec.yaml")
+    assert done.code == 0, done.err
+    after = project.rows()
+    assert [row["outcome"] for row in after] == ["fail" if n % 3 == 0 else "pass" for n in range(items)]
+    judged = {row["id"]: row for row in before if row["outcome"] != "void"}
+    assert all(row == judged[row["id"]] for row in after if row["id"] in judged)
+
+
+class PrivateDocker:
+    """A Docker engine of this test alone, so that it may be stopped."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.host = f"unix://{folder}/docker.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = ["dockerd", "--host", self.host, "--data-root", f"{self._folder}/data"]
+        command += ["--exec-root", f"{self._folder}/exec", "--pidfile", f"{self._folder}/pid"]
+        command += ["--bridge", "none", "--iptables=false", "--storage-driver", "vfs"]
+        log = (self._folder / "log").open("ab")
+        self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        self._until(lambda: self._client() is not None, "the engine answers")
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        (self._folder / "pid").unlink(missing_ok=True)
+
+    def load(self, image: bytes) -> None:
+        self._client().images.load(image)
+
+    def wait_for_container(self) -> None:
+        self._until(lambda: bool(self._client().containers.list()), "a sandbox runs")
+
+    def _client(self) -> Any:
+        import docker
+
+        try:
+            client = docker.DockerClient(base_url=self.host, timeout=30)
+            client.ping()
+        except (docker.errors.DockerException, OSError):
+            return None
+        return client
+
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < deadline, (
+                f"waited too long until {what}: {(self._folder / 'log').read_text()[-2000:]}"
+            )
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def private_docker(need: Need) -> Iterator[PrivateDocker]:
+    """A second engine with the sandbox image in it. Needs root and `dockerd`."""
+    need("docker")
+    if os.geteuid() != 0 or shutil.which("dockerd") is None:
+        pytest.skip("a second Docker engine needs root and dockerd")
+    yield from _engine()
+
+
+def _engine() -> Iterator[PrivateDocker]:
+    from tempfile import mkdtemp
+
+    import docker
+    from evalkit.sandboxes.image import build_image
+
+    image = build_image(lambda text: None)
+    content = b"".join(docker.from_env().images.get(image).save(named=True))
+    folder = Path(mkdtemp(prefix="evalkit-docker-"))
+    engine = PrivateDocker(folder)
+    engine.start()
+    try:
+        engine.load(content)
+        yield engine
+    finally:
+        engine.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_recorded_humaneval_samples(project: ProjectFolder, need: Need, golden: Path) -> None:
+    """Published samples of five models, scored again: exactly the pass counts of their README."""
+    need("docker")
+    expected = {
+        "evalplus_llama3_8b_instruct": 105,
+        "evalplus_llama3_8b": 45,
+        "evalplus_mistral_7b_instruct": 74,
+        "wizardcoder_15b": 98,
+        "ldb_gpt35_0613": 123,
+    }
+    models = "".join(
+        f"  {name}: {{engine: replay, file: {golden}/{name}.jsonl.gz, fields: {{id: task_id, text: code}}}}\n"
+        for name in expected
+    )
+    steps = "".join(f"  {name}: {{bench: code, model: {name}, policy: greedy}}\n" for name in expected)
+    spec = f"evalkit: 1\nname: recorded\nmodels:\n{models}suites:\n  code: [humaneval]\nsteps:\n{steps}"
+    project.write({"recorded.yaml": spec})
+    done = project.evalkit("run", "recorded.yaml")
+    assert done.code == 0, done.err
+    steps_found = project.results()["steps"]
+    passed = {name: round(found["all"]["score"] * 164) for name, found in steps_found.items()}
+    assert passed == expected
+    truth = {
+        (name, row["task_id"]): row["pass_with_preamble"]
+        for name in expected
+        for row in map(json.loads, gzip.open(golden / f"{name}.jsonl.gz", "rt"))
+    }
+    assert {(row["model"], row["id"]): row["outcome"] == "pass" for row in project.rows()} == truth
+
+
+@pytest.fixture
+def golden(need: Need) -> Path:
+    """The folder of published HumanEval samples."""
+    need("data")
+    return Path(__file__).resolve().parents[3] / "shared" / "data" / "golden" / "humaneval_samples"
