@@ -1,8 +1,8 @@
 """Executes a plan: fill each step, then write the run folder from what the store knows.
 
 The order is what makes a run resumable: answers are stored as they come, the run folder is written from the store at
-the end, and its state is the last thing said. A run that is killed leaves state `running` and a store that has everything
-that was counted.
+the end, and its state is the last thing said. A run that is killed leaves state `running` and a store that has
+everything that was counted.
 """
 
 from __future__ import annotations

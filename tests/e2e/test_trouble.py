@@ -6,9 +6,11 @@ import gzip
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +121,7 @@ def test_docker_stopped_in_the_middle(project: ProjectFolder, need: Need, privat
     process = subprocess.Popen(
         project.command("run", "spec.yaml"), cwd=project.path, env=project.env, stderr=subprocess.PIPE, text=True
     )
-    private_docker.wait_for_container()
-    time.sleep(2)  # some programs have run by now; how many does not matter
+    wait_until(lambda: executions(project.path) >= 3, "some programs have run")
     private_docker.stop()
     _, err = process.communicate(timeout=300)
     assert process.returncode == 4, err
@@ -156,7 +157,7 @@ class PrivateDocker:
         command += ["--bridge", "none", "--iptables=false", "--storage-driver", "vfs"]
         log = (self._folder / "log").open("ab")
         self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        self._until(lambda: self._client() is not None, "the engine answers")
+        wait_until(lambda: self._client() is not None, "the engine answers")
 
     def stop(self) -> None:
         assert self._process is not None
@@ -166,9 +167,6 @@ class PrivateDocker:
 
     def load(self, image: bytes) -> None:
         self._client().images.load(image)
-
-    def wait_for_container(self) -> None:
-        self._until(lambda: bool(self._client().containers.list()), "a sandbox runs")
 
     def _client(self) -> Any:
         import docker
@@ -180,13 +178,25 @@ class PrivateDocker:
             return None
         return client
 
-    def _until(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + 120
-        while not condition():
-            assert time.monotonic() < deadline, (
-                f"waited too long until {what}: {(self._folder / 'log').read_text()[-2000:]}"
-            )
-            time.sleep(0.1)
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Poll a condition; fails when it does not come true."""
+    deadline = time.monotonic() + 180
+    while not condition():
+        assert time.monotonic() < deadline, f"waited too long until {what}"
+        time.sleep(0.05)
+
+
+def executions(folder: Path) -> int:
+    """How many executions a project has stored."""
+    path = folder / ".evalkit" / "store.db"
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(path)) as db:
+        try:
+            return int(db.execute("select count(*) from executions").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0
 
 
 @pytest.fixture
@@ -239,12 +249,14 @@ def test_recorded_humaneval_samples(project: ProjectFolder, need: Need, golden: 
     steps_found = project.results()["steps"]
     passed = {name: round(found["all"]["score"] * 164) for name, found in steps_found.items()}
     assert passed == expected
-    truth = {
-        (name, row["task_id"]): row["pass_with_preamble"]
-        for name in expected
-        for row in map(json.loads, gzip.open(golden / f"{name}.jsonl.gz", "rt"))
-    }
+    truth = {(name, row["task_id"]): row["pass_with_preamble"] for name in expected for row in published(golden, name)}
     assert {(row["model"], row["id"]): row["outcome"] == "pass" for row in project.rows()} == truth
+
+
+def published(golden: Path, name: str) -> list[dict[str, Any]]:
+    """The rows of one model, with the verdict that must come out."""
+    with gzip.open(golden / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
 
 
 @pytest.fixture
