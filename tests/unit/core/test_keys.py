@@ -1,0 +1,87 @@
+"""Keys: whatever can change an answer changes its key, and nothing else does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from evalkit.core.keys import completion_key, execution_key
+from evalkit.core.types import Fingerprint, Limits, Message, Program, Prompt, Sample, SamplingParams
+
+FINGERPRINT = Fingerprint("transformers", {"weights": "w1", "dtype": "float32"})
+SAMPLE = Sample("task", "1", "category", "test", {}, Prompt((Message("user", "What is 2 + 2?"),)), {"answer": "4"})
+SAMPLING = SamplingParams(temperature=0.7, seed=3)
+PROGRAM = Program("", "def f(): ...", ("assert f() is None",))
+
+
+def key(**changes: Any) -> str:
+    parts: dict[str, Any] = {"fingerprint": FINGERPRINT, "sample": SAMPLE, "sampling": SAMPLING, "index": 0, "salt": ""}
+    return completion_key(**{**parts, **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fingerprint": Fingerprint("vllm", FINGERPRINT.parts)},
+        {"fingerprint": Fingerprint("transformers", {"weights": "w2", "dtype": "float32"})},
+        {"sample": replace(SAMPLE, prompt=Prompt((Message("user", "What is 2 + 3?"),)))},
+        {"sample": replace(SAMPLE, prompt=Prompt((Message("system", "What is 2 + 2?"),)))},
+        {"sample": replace(SAMPLE, prompt=Prompt(text="What is 2 + 2?"))},
+        {"sampling": replace(SAMPLING, temperature=0.8)},
+        {"sampling": replace(SAMPLING, max_tokens=9)},
+        {"sampling": replace(SAMPLING, stop=("\n",))},
+        {"sampling": replace(SAMPLING, seed=4)},
+        {"index": 1},
+        {"salt": "fresh"},
+    ],
+)
+def test_what_decides_an_answer_is_in_its_key(changes: dict[str, Any]) -> None:
+    """Engine, weights, prompt and its form, sampling, index, salt."""
+    assert key(**changes) != key()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sample": replace(SAMPLE, id="2", task="other", category="x", split="train", groups={"a": "b"}, row={})},
+        {"fingerprint": Fingerprint("transformers", {"dtype": "float32", "weights": "w1"})},
+    ],
+)
+def test_what_does_not_decide_it_is_not(changes: dict[str, Any]) -> None:
+    """Names of tasks and items, and the order of a map."""
+    assert key(**changes) == key()
+
+
+def test_a_greedy_answer_does_not_depend_on_the_seed() -> None:
+    """Nothing is drawn, so the seed is left out."""
+    greedy = SamplingParams(seed=1)
+    assert key(sampling=greedy) == key(sampling=replace(greedy, seed=2))
+
+
+def test_recorded_answers_are_kept_by_item() -> None:
+    """A recorded answer belongs to its item, whatever the prompt."""
+    by_item = replace(FINGERPRINT, by_item=True)
+    assert key(fingerprint=by_item) != key(fingerprint=by_item, sample=replace(SAMPLE, id="2"))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(PROGRAM, code="def f(): return 1"),
+        replace(PROGRAM, tests=("assert f() == 1",)),
+        replace(PROGRAM, preamble="import math"),
+        replace(PROGRAM, limits=Limits(wall_s=1)),
+    ],
+)
+def test_what_decides_a_verdict_is_in_its_key(changed: Program) -> None:
+    """Code, tests, preamble, limits, and what the sandbox is made of; never the key itself."""
+    assert execution_key(changed, "image") != execution_key(PROGRAM, "image")
+    assert execution_key(PROGRAM, "image") != execution_key(PROGRAM, "other image")
+    assert execution_key(replace(PROGRAM, key="k"), "image") == execution_key(PROGRAM, "image")
+
+
+def test_keys_are_what_they_were() -> None:
+    """A change of this value orphans every store: it needs a reason and a line in the changelog."""
+    assert key() == ""
