@@ -7,8 +7,8 @@ A number is what people write: a sign, a currency, thousands separators, decimal
 - `boxed`: the last `\\boxed{...}` with balanced braces
 - `answer`: the last clause `answer is ...`, and of it what follows its last equals sign; or `answer: 18 dollars`
 - `bold`: the last `**...**` that holds one number and at most a unit
-- `equation`: the number after the last equals sign, when it ends that equation on the last line with a number and
-  nothing but that sentence follows (`12 + 5 = 17 apples in 4 weeks`)
+- `equation`: the result of the last equation, when no later sentence with a number leaves it out
+  (`84 / 12 = 7. So she eats 7 dozens in 4 weeks.`)
 - `last`: the last number of the text
 
 Every pattern is linear in the text.
@@ -213,19 +213,18 @@ def _bold(text: str) -> Number | None:
 
 
 def _equation(text: str) -> Number | None:
-    line = next((line for line in reversed(text.splitlines()) if re.search(r"[0-9]", line)), "")
-    tail = line.rpartition("=")[2] if "=" in line else ""
-    said = tail.lstrip(" *_`\\([$")
-    match = _NUMBER.match(said)
-    if match is None:
+    tail = text.rpartition("=")[2].lstrip(" *_`\\([$") if "=" in text else ""
+    match = _NUMBER.match(tail)
+    value = None if match is None else _value(match)
+    if match is None or value is None:
         return None
-    rest = said[match.end() :]
-    if re.match(r"\s*[-+*/x×÷^]\s*[0-9($]", rest):
-        return None  # the equation goes on
-    sentences = re.split(r"[.!?](?:\s|$)", rest, maxsplit=1)
-    if len(sentences) > 1 and re.search(r"[0-9]", sentences[1]):
-        return None  # a later sentence has the last word
-    return _value(match)
+    sentences = re.split(r"[.!?](?:\s|$)|\n", tail[match.end() :])
+    if re.match(r"\s*[-+*/x×÷^]\s*[0-9($]", sentences[0]) or re.search(r"\b(?:or|which is)\b.*[0-9]", sentences[0]):
+        return None  # the equation goes on, or its result is said again in another way
+    last = next((sentence for sentence in reversed(sentences[1:]) if re.search(r"[0-9]", sentence)), None)
+    if last is None or any(equal(value, other) for other in map(_value, _NUMBER.finditer(last)) if other is not None):
+        return value
+    return None
 
 
 RULES: dict[str, Callable[[str], Number | None]] = {
