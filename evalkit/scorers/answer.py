@@ -1,0 +1,135 @@
+"""Scorers that compare an answer with the gold one: as text (`exact`) or as a number (`number`).
+
+Task files name them so:
+
+    score: {number: {answer: '{{ answer.split("####")[-1] }}'}}
+    score: {exact: {answer: '{{ gold }}', ignore_case: true, ignore_punctuation: true}}
+
+Either takes `answer`, a template over the row, or `field`, the name of a field; for `exact` the field may hold a list
+of answers that are all right.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+
+from evalkit.core.errors import DataError, SpecError
+from evalkit.core.templates import render
+from evalkit.core.types import Completion, Execution, Json, Program, Sample, Score
+from evalkit.scorers import numbers
+
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+class ExactScorer:
+    """The whole answer equals a gold one, white space apart.
+
+    Options: `ignore_case`, `ignore_punctuation` (ASCII), `first_line` (only the first line that is not empty counts).
+    """
+
+    def __init__(self, options: dict[str, Json]) -> None:
+        flags = ("ignore_case", "ignore_punctuation", "first_line")
+        _check_options("exact", options, flags)
+        for flag in flags:
+            if not isinstance(options.get(flag, False), bool):
+                raise SpecError(f"score.exact.{flag} is true or false, not {options[flag]!r}")
+        self._options = options
+        self._case, self._punctuation, self._first_line = (bool(options.get(flag)) for flag in flags)
+
+    def check(self, sample: Sample) -> None:
+        """Raises DataError for a sample without a gold answer."""
+        self._gold(sample)
+
+    def program(self, sample: Sample, completion: Completion) -> Program | None:
+        return None
+
+    def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
+        text = completion.text.strip()
+        given = " ".join((text.splitlines()[0] if self._first_line and text else text).split())
+        if not given:
+            return Score("fail", 0.0, error_class="no_answer")
+        right = self._plain(given) in {self._plain(gold) for gold in self._gold(sample)}
+        return _verdict(right, given, "exact")
+
+    def _gold(self, sample: Sample) -> list[str]:
+        value = _gold(self._options, "exact", sample)
+        golds = value if isinstance(value, list) else [value]
+        for gold in golds:
+            if isinstance(gold, (dict, list)) or gold is None or not self._plain(str(gold)):
+                raise DataError(f"item {sample.id} of task {sample.task}: {gold!r} is no gold answer")
+        if not golds:
+            raise DataError(f"item {sample.id} of task {sample.task} has no gold answer")
+        return [str(gold) for gold in golds]
+
+    def _plain(self, text: str) -> str:
+        kept = text.casefold() if self._case else text
+        return " ".join((kept.translate(_PUNCTUATION) if self._punctuation else kept).split())
+
+
+class NumberScorer:
+    """The number that the answer ends in equals the gold one, exactly, as a decimal number or a fraction.
+
+    Option `rules`: the extraction rules of `numbers.RULES` to try, in this order (default: all). The score records the
+    rule that found the number. A percentage is the number before its sign: 18% equals 18.
+    """
+
+    def __init__(self, options: dict[str, Json]) -> None:
+        _check_options("number", options, ("rules",))
+        rules = options.get("rules", list(numbers.RULES))
+        unknown = [rule for rule in rules if rule not in numbers.RULES] if isinstance(rules, list) else [rules]
+        if unknown or not rules:
+            raise SpecError(
+                f"score.number.rules: {unknown} is no list of rules", hint=f"known: {', '.join(numbers.RULES)}"
+            )
+        self._options = options
+        self._rules = tuple(rules)
+
+    def check(self, sample: Sample) -> None:
+        """Raises DataError for a sample whose gold answer is no number."""
+        self._gold(sample)
+
+    def program(self, sample: Sample, completion: Completion) -> Program | None:
+        return None
+
+    def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
+        gold = self._gold(sample)
+        found = numbers.find(completion.text, self._rules)
+        if found is None:
+            return Score("fail", 0.0, error_class="no_answer")
+        return _verdict(numbers.equal(found.value, gold), numbers.show(found.value), found.rule)
+
+    def _gold(self, sample: Sample) -> numbers.Number:
+        value = _gold(self._options, "number", sample)
+        text = str(value)
+        gold = None if isinstance(value, bool) else numbers.parse(text)
+        if gold is None:
+            raise DataError(f"item {sample.id} of task {sample.task}: the gold answer '{text[:80]}' is no number")
+        return gold
+
+
+def _check_options(scorer: str, options: Mapping[str, Json], more: tuple[str, ...]) -> None:
+    unknown = sorted(set(options) - {"answer", "field", *more})
+    if unknown:
+        known = ", ".join(("answer", "field", *more))
+        raise SpecError(f"score.{scorer} has no option '{unknown[0]}'", hint=f"known: {known}")
+    if ("answer" in options) == ("field" in options):
+        raise SpecError(f"score.{scorer} needs one of `answer` (a template) and `field`", hint="answer: '{{ gold }}'")
+    for option in ("answer", "field"):
+        if not isinstance(options.get(option, ""), str):
+            raise SpecError(f"score.{scorer}.{option} is a text, not {options[option]!r}")
+
+
+def _gold(options: Mapping[str, Json], scorer: str, sample: Sample) -> Json:
+    where = f"item {sample.id} of task {sample.task}"
+    if "field" in options:
+        if options["field"] not in sample.row:
+            raise DataError(f"no field '{options['field']}', which `score.{scorer}.field` names", where=where)
+        return sample.row[options["field"]]
+    return render(options["answer"], sample.row, what=f"score.{scorer}.answer of task {sample.task}", where=where)
+
+
+def _verdict(right: bool, answer: str, rule: str) -> Score:
+    if right:
+        return Score("pass", 1.0, answer=answer, rule=rule)
+    return Score("fail", 0.0, answer=answer, error_class="wrong_answer", rule=rule)
