@@ -1,0 +1,173 @@
+"""One long-lived container: started, spoken to in lines over its attached stdin and stdout, removed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import select
+import socket
+import struct
+import time
+from typing import Any
+
+from evalkit.core.ports import Notify
+from evalkit.sandboxes import leftovers
+from evalkit.sandboxes.engine import EngineLost, connect, failures
+from evalkit.sandboxes.messages import BadReply, read_ready
+
+_START_TIMEOUT_S = 60.0
+_MAX_LINE = 64 << 20
+_STDERR_KEPT = 2000
+_FIRST_UIDS = range(1 << 20, 1 << 30, 1 << 16)
+
+
+class ContainerLost(Exception):
+    """The container died, fell silent or broke the protocol."""
+
+
+class Container:
+    """A running worker. Not thread-safe: it belongs to one thread of the pool."""
+
+    def __init__(self, image: str, seccomp: str, memory_mb: int) -> None:
+        """Start it. Raises EngineLost when the engine cannot, ContainerLost when the worker does not come up."""
+        self._client = connect()
+        self._id: str | None = None
+        self._lines: list[bytes] = []
+        self._frames = bytearray()
+        self._partial = bytearray()
+        self._out = bytearray()
+        self._stderr = bytearray()
+        try:
+            self._id = self._create(image, seccomp, memory_mb)
+            self._attached = self._client.api.attach_socket(self._id, params=_ATTACH)
+            self._socket: socket.socket = getattr(self._attached, "_sock", self._attached)
+            self._socket.setblocking(False)
+            self._client.api.start(self._id)
+            self.python = self._await_ready()
+        except failures() as error:
+            self.close()
+            raise EngineLost(f"the Docker engine could not start a container: {str(error)[:300]}") from error
+        except ContainerLost:
+            self.close()
+            raise
+
+    def _create(self, image: str, seccomp: str, memory_mb: int) -> str:
+        api = self._client.api
+        config = api.create_host_config(
+            network_mode="none",
+            read_only=True,
+            cap_drop=["ALL"],
+            cap_add=["SETUID", "SETGID", "KILL", "CHOWN"],
+            security_opt=["no-new-privileges", f"seccomp={seccomp}"],
+            pids_limit=256,
+            mem_limit=f"{memory_mb}m",
+            memswap_limit=f"{memory_mb}m",
+            log_config={"Type": "none"},
+            tmpfs={"/tmp": "size=64m,mode=1777,nr_inodes=20000", "/work": "size=64m,mode=711,nr_inodes=20000"},
+            shm_size=64 << 20,
+            auto_remove=True,
+        )
+        made = api.create_container(
+            image,
+            stdin_open=True,
+            host_config=config,
+            hostname="sandbox",
+            labels=leftovers.labels(),
+            environment={"EVALKIT_FIRST_UID": str(secrets.choice(_FIRST_UIDS))},
+        )
+        return str(made["Id"])
+
+    def _await_ready(self) -> str:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            for line in self.receive(deadline - time.monotonic()):
+                try:
+                    return read_ready(line)
+                except BadReply as error:
+                    raise ContainerLost(str(error)) from error
+        raise ContainerLost("the worker in the container did not report for duty")
+
+    # -- lines -------------------------------------------------------------------------------------------------
+
+    def send(self, line: bytes) -> None:
+        """Queue a line; `receive` writes it."""
+        self._out += line
+
+    def receive(self, timeout_s: float) -> list[bytes]:
+        """Write what is queued, and return the lines that arrived within the time. Raises ContainerLost."""
+        writing = [self._socket] if self._out else []
+        try:
+            readable, writable, _ = select.select([self._socket], writing, [], max(0.0, timeout_s))
+            if writable:
+                del self._out[: self._socket.send(self._out[: 1 << 16])]
+            if readable:
+                self._take(self._socket.recv(1 << 16))
+        except BlockingIOError:
+            pass
+        except (OSError, ValueError) as error:
+            raise ContainerLost(f"the connection to the container broke: {error}") from error
+        lines, self._lines = self._lines, []
+        return lines
+
+    @property
+    def writing(self) -> bool:
+        return bool(self._out)
+
+    def _take(self, data: bytes) -> None:
+        if not data:
+            told = self._stderr.decode("utf-8", "replace").strip()
+            raise ContainerLost("the container ended" + (f": {told.splitlines()[-1]}" if told else ""))
+        self._frames += data
+        while len(self._frames) >= _HEADER.size:
+            stream, size = _HEADER.unpack_from(self._frames)
+            if len(self._frames) < _HEADER.size + size:
+                break
+            payload = bytes(self._frames[_HEADER.size : _HEADER.size + size])
+            del self._frames[: _HEADER.size + size]
+            if stream == _STDOUT:
+                self._split(payload)
+            else:
+                self._stderr = (self._stderr + payload)[-_STDERR_KEPT:]
+
+    def _split(self, payload: bytes) -> None:
+        self._partial += payload
+        if len(self._partial) > _MAX_LINE:
+            raise ContainerLost("the container sent a line without an end")
+        if b"\n" in payload:
+            *lines, rest = self._partial.split(b"\n")
+            self._lines += [bytes(line) for line in lines]
+            self._partial = rest
+
+    # -- end ---------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Remove the container; where the engine is gone there is nothing to remove it with."""
+        attached = getattr(self, "_attached", None)
+        if attached is not None:
+            attached.close()
+            self._socket.close()
+        if self._id is not None:
+            leftovers.remove(self._client, self._id)
+        self._client.close()
+
+
+_ATTACH = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+_HEADER = struct.Struct(">BxxxI")
+_STDOUT = 1
+
+
+def seccomp_text(path: Any) -> str:
+    """The profile in the one-line form that the engine takes."""
+    return json.dumps(json.loads(path.read_text("utf-8")))
+
+
+def start_with_retry(image: str, seccomp: str, memory_mb: int, notify: Notify) -> Container:
+    """A container, at the second try if need be. Raises EngineLost."""
+    try:
+        return Container(image, seccomp, memory_mb)
+    except (ContainerLost, EngineLost) as error:
+        notify(f"a sandbox container did not start, trying once more: {error}")
+    try:
+        return Container(image, seccomp, memory_mb)
+    except ContainerLost as error:
+        raise EngineLost(f"no sandbox container starts: {error}") from error

@@ -1,0 +1,62 @@
+"""The Docker engine: is it there, and which of its errors mean that it is not."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from evalkit.core.errors import PrerequisiteError
+
+HINT = (
+    "start Docker (on Debian or Ubuntu as root: evalkit sandbox up), or point DOCKER_HOST at an engine that runs; "
+    "generated code is never run outside of a container"
+)
+_TIMEOUT_S = 60
+_PROBE_TIMEOUT_S = 5
+
+
+class EngineLost(Exception):
+    """The engine does not answer, or refuses to start containers. The text is the reason for a void."""
+
+
+def connect(timeout_s: int = _TIMEOUT_S) -> Any:
+    """A client of the engine that DOCKER_HOST names, else of the local one. Raises EngineLost."""
+    import docker
+    from requests.exceptions import RequestException
+
+    try:
+        return docker.from_env(timeout=timeout_s)
+    except (docker.errors.DockerException, RequestException, OSError) as error:
+        where = os.environ.get("DOCKER_HOST", "the local socket")
+        raise EngineLost(f"no Docker engine answers at {where} ({_brief(error)})") from error
+
+
+def require() -> Any:
+    """A client, or PrerequisiteError with the sentence that mends it."""
+    try:
+        connect(_PROBE_TIMEOUT_S).close()
+        return connect()
+    except EngineLost as error:
+        raise PrerequisiteError(str(error), hint=HINT) from error
+
+
+def answers() -> bool:
+    """True when an engine answers."""
+    try:
+        connect(_PROBE_TIMEOUT_S).close()
+    except EngineLost:
+        return False
+    return True
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What a call of the Docker client may raise."""
+    import docker
+    from requests.exceptions import RequestException
+
+    return (docker.errors.DockerException, RequestException, OSError)
+
+
+def _brief(error: BaseException) -> str:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -1,0 +1,94 @@
+"""Jobs to the worker and results from it, one JSON line each. The other end is `sandbox/runner.py`."""
+
+from __future__ import annotations
+
+import json
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from evalkit.core.types import Execution, ExecutionClass, Program, TestResult, Void
+
+PROTOCOL = 1
+_T = TypeVar("_T")
+
+
+class BadReply(Exception):
+    """The container said something that the worker never says."""
+
+
+class _Ready(Struct):
+    ready: int
+    python: str
+
+
+class _Verdict(Struct):
+    id: int
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    stdout: str
+    stderr: str
+    void: str | None = None
+    outcome: ExecutionClass | None = None
+    exception: str | None = None
+    message: str = ""
+    tests: tuple[tuple[bool, str, str], ...] = ()
+
+
+def job_line(number: int, program: Program) -> bytes:
+    """The line that asks for `program`; lone surrogates, which models do emit, survive as escapes."""
+    limits = program.limits
+    job = {
+        "id": number,
+        "code": program.code,
+        "tests": program.tests,
+        "style": program.style,
+        "preamble": program.preamble,
+        "setup": program.setup,
+        "entry_point": program.entry_point,
+        "wall_s": limits.wall_s,
+        "cpu_s": limits.cpu_s,
+        "memory_mb": limits.memory_mb,
+        "output_kb": limits.output_kb,
+    }
+    return json.dumps(job).encode("ascii") + b"\n"
+
+
+def read_ready(line: bytes) -> str:
+    """The Python version of the worker. Raises BadReply."""
+    ready = _read(line, _Ready)
+    if ready.ready != PROTOCOL:
+        raise BadReply(f"the worker speaks protocol {ready.ready}, not {PROTOCOL}")
+    return ready.python
+
+
+def read_result(line: bytes, number: int, program: Program) -> Execution | Void:
+    """What the worker found out about `program`, sent as job `number`. Raises BadReply."""
+    verdict = _read(line, _Verdict)
+    if verdict.id != number:
+        raise BadReply(f"an answer to job {verdict.id}, expected {number}")
+    if verdict.void is not None:
+        return Void(key=program.key, reason=verdict.void, by="sandbox")
+    if verdict.outcome is None:
+        raise BadReply("an answer without an outcome")
+    return Execution(
+        key=program.key,
+        outcome=verdict.outcome,
+        tests=tuple(TestResult(passed, label, message) for passed, label, message in verdict.tests),
+        exception=verdict.exception,
+        message=verdict.message,
+        stdout=verdict.stdout,
+        stderr=verdict.stderr,
+        wall_s=verdict.wall_s,
+        cpu_s=verdict.cpu_s,
+        peak_mb=verdict.peak_mb,
+    )
+
+
+def _read(line: bytes, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(line, type=kind)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise BadReply(f"{error}: {line[:120]!r}") from error

@@ -1,0 +1,73 @@
+"""The adversarial programs, run through a sandbox: what was expected of each, and what came."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import yaml
+
+from evalkit import assets
+from evalkit.core.ports import Notify, Sandbox
+from evalkit.core.types import Execution, Limits, Program
+
+_LIMITS = Limits(wall_s=3.0, cpu_s=2.0, memory_mb=512)
+
+
+class Case(NamedTuple):
+    """One program of `sandbox/adversarial.yaml`. `expect` holds every class that is right for it."""
+
+    name: str
+    expect: tuple[str, ...]
+    program: Program
+    quick: bool
+
+
+class Finding(NamedTuple):
+    """One line of the self test."""
+
+    name: str
+    expected: str
+    got: str
+
+    @property
+    def right(self) -> bool:
+        return self.got in self.expected.split(" or ")
+
+
+def cases() -> list[Case]:
+    """Every adversarial and honest program, in file order."""
+    rows = yaml.safe_load((assets.folder("sandbox") / "adversarial.yaml").read_text("utf-8"))
+    return [_case(row) for row in rows]
+
+
+def _case(row: dict[str, object]) -> Case:
+    expect = row["expect"]
+    tests = row.get("tests", ["assert f(2) == 4", "assert f(5) == 10"])
+    if not isinstance(tests, list):
+        raise TypeError(f"tests of {row['name']} are no list")
+    check = any(str(test).lstrip().startswith("def check") for test in tests)
+    program = Program(
+        key=str(row["name"]),
+        code=str(row["code"]),
+        tests=tuple(str(test) for test in tests),
+        style="check" if check else "asserts",
+        setup=str(row.get("setup", "")),
+        preamble=str(row.get("preamble", "")),
+        entry_point=str(row.get("entry_point", "f")),
+        limits=_LIMITS,
+    )
+    wanted = tuple(str(item) for item in expect) if isinstance(expect, list) else (str(expect),)
+    return Case(str(row["name"]), wanted, program, bool(row.get("quick", False)))
+
+
+def self_test(sandbox: Sandbox, quick: bool = True) -> list[Finding]:
+    """Run the quick part of the set, or all of it, through an open sandbox."""
+    chosen = [case for case in cases() if case.quick or not quick]
+    futures = [(case, sandbox.submit(case.program)) for case in chosen]
+    return [Finding(case.name, " or ".join(case.expect), _told(future.result())) for case, future in futures]
+
+
+def _told(result: object) -> str:
+    if isinstance(result, Execution):
+        return result.outcome
+    return f"void: {getattr(result, 'reason', result)}"

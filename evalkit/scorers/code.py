@@ -1,0 +1,108 @@
+"""Programs judged by their tests: HumanEval's `check(candidate)` and lists of asserts (MBPP).
+
+Sources of the rules: github.com/openai/human-eval (prompt + completion + test), github.com/google-research/google-research
+(mbpp: each assert of `test_list`). One real test of MBPP reads `assert neg_nos([-1,4,5,-6]) == -1,-6`: the `-6` is the
+assert's message, so tests are executed as statements.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import msgspec
+from msgspec import Struct
+
+from evalkit.core.errors import DataError, SpecError
+from evalkit.core.types import Completion, Execution, Json, Limits, Program, Sample, Score
+from evalkit.scorers.extract_code import Code, Extract, called_name, extract, preamble
+
+
+class CodeOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a task file says. `tests`, `prompt`, `setup` and `entry_point` are names of fields of the row."""
+
+    style: Literal["humaneval", "asserts"]
+    tests: str
+    prompt: str | None = None
+    setup: str | None = None
+    entry_point: str | None = None
+    extract: Extract = "entry_point"
+    limits: Limits = Limits()
+
+
+class CodeScorer:
+    """Passes exactly when every test passed; a failure's class is the execution's, or `no_code`."""
+
+    def __init__(self, options: dict[str, Json]) -> None:
+        try:
+            self._options = msgspec.convert(options, CodeOptions)
+        except msgspec.ValidationError as error:
+            hint = f"style: humaneval | asserts, tests: FIELD; also prompt, setup, entry_point, extract: {' | '.join(get_args(Extract))}"
+            raise SpecError(f"options of the scorer 'code': {error}", hint=hint) from error
+
+    def program(self, sample: Sample, completion: Completion) -> Program | None:
+        """The program to run; None when the answer holds no code."""
+        entry_point = self._entry_point(sample)
+        code = self._extract(sample, completion, entry_point)
+        if code.text is None:
+            return None
+        return Program(
+            key="",
+            code=code.text,
+            tests=self._tests(sample),
+            style="check" if self._options.style == "humaneval" else "asserts",
+            preamble=preamble(self._text(sample, self._options.prompt), entry_point),
+            setup=self._text(sample, self._options.setup),
+            entry_point=entry_point,
+            limits=self._options.limits,
+        )
+
+    def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
+        """`no_code` needs no execution; everything else is what the sandbox saw."""
+        code = self._extract(sample, completion, self._entry_point(sample))
+        if code.text is None:
+            return Score(outcome="fail", value=0.0, error_class="no_code")
+        if execution is None:
+            return Score(outcome="void", value=None, answer=code.text, rule=code.rule, reason="the program was not run")
+        passed = execution.outcome == "passed"
+        return Score(
+            outcome="pass" if passed else "fail",
+            value=1.0 if passed else 0.0,
+            answer=code.text,
+            error_class=None if passed else execution.outcome,
+            rule=code.rule,
+            tests_passed=execution.tests_passed,
+            tests_total=len(execution.tests),
+        )
+
+    def _extract(self, sample: Sample, completion: Completion, entry_point: str | None) -> Code:
+        prompt = self._text(sample, self._options.prompt) if self._options.style == "humaneval" else ""
+        return extract(completion.text, self._options.extract, entry_point, prompt)
+
+    def _entry_point(self, sample: Sample) -> str | None:
+        if self._options.entry_point is not None:
+            return self._text(sample, self._options.entry_point) or None
+        return called_name(self._tests(sample), self._text(sample, self._options.setup))
+
+    def _tests(self, sample: Sample) -> tuple[str, ...]:
+        value = self._field(sample, self._options.tests)
+        if isinstance(value, str):
+            return (value,)
+        if isinstance(value, list | tuple) and value and all(isinstance(item, str) for item in value):
+            joined = ("\n".join(value),)
+            return joined if self._options.style == "humaneval" else tuple(value)
+        raise DataError(f"field '{self._options.tests}' holds no tests", where=f"{sample.task}/{sample.id}")
+
+    def _text(self, sample: Sample, field: str | None) -> str:
+        value = "" if field is None else self._field(sample, field)
+        if isinstance(value, list | tuple):
+            return "\n".join(str(item) for item in value)
+        return "" if value is None else str(value)
+
+    def _field(self, sample: Sample, field: str) -> Json:
+        try:
+            return sample.row[field]
+        except KeyError:
+            known = ", ".join(sorted(sample.row))
+            raise DataError(
+                f"the row has no field '{field}'", where=f"{sample.task}/{sample.id}", hint=f"its fields: {known}"
+            ) from None

@@ -1,0 +1,138 @@
+"""The untrusted side: one process per program, under a user id of its own, that nothing trusts."""
+
+from __future__ import annotations
+
+import gc
+import io
+import linecache
+import os
+import resource
+import signal
+import socket
+import sys
+import traceback
+import types
+
+from .peer import Gone, Peer
+
+_CHANNEL_FD = 3
+FILE_BYTES = 16 << 20
+_PROCESSES = 64
+_OPEN_FILES = 64
+_STACK_BYTES = 8 << 20
+_HARNESS_FRAMES = 40
+_FILENAME = "<candidate>"
+
+
+def run(uid, folder, channel_fd, out_fd, err_fd):
+    """Become nobody, then serve the program's functions until the other side is gone. Never returns."""
+    try:
+        _detach(folder, channel_fd, out_fd, err_fd)
+        _drop(uid)
+        os.chdir(folder)
+        _serve(socket.socket(fileno=_CHANNEL_FD))
+    except BaseException:  # noqa: BLE001 - whatever went wrong here is told on the program's stderr
+        os.write(2, traceback.format_exc().encode("utf-8", "replace"))
+    finally:
+        os._exit(1)
+
+
+def _detach(folder, channel_fd, out_fd, err_fd):
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    with open("/proc/self/oom_score_adj", "w") as stream:
+        stream.write("1000")
+    null = os.open(os.devnull, os.O_RDONLY)
+    held = [os.dup(fd) for fd in (null, out_fd, err_fd, channel_fd)]  # no target may be overwritten before it is read
+    for target, fd in enumerate(held):
+        os.dup2(fd, target, inheritable=target != _CHANNEL_FD)
+    os.closerange(_CHANNEL_FD + 1, 256)
+    os.umask(0o077)
+    os.environ.clear()
+    os.environ.update(HOME=folder, TMPDIR=folder, PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8")
+
+
+def _drop(uid):
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    for kind, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, FILE_BYTES),
+        (resource.RLIMIT_NPROC, _PROCESSES),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_STACK, _STACK_BYTES),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+    ):
+        resource.setrlimit(kind, (most, most))
+
+
+def _serve(channel):
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8", errors="replace")
+    sys.stdout = _writer(1)
+    sys.stderr = _writer(2)
+    sys.argv[:] = ["program"]
+    for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
+        del sys.modules[name]
+    program = _Program(sys.setrecursionlimit, sys.getrecursionlimit())
+    peer = Peer(channel, extra={"load": program.load, "global": program.look_up, "hello": os.getpid})
+    gc.enable()
+    try:
+        peer.serve()
+    except Gone:
+        pass
+    finally:
+        os._exit(0)
+
+
+def _writer(fd):
+    return io.TextIOWrapper(io.FileIO(fd, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True)
+
+
+class _Program:
+    """The candidate's module and what the tests may ask of it besides its functions."""
+
+    def __init__(self, set_recursion_limit, recursion_limit):
+        self._set_recursion_limit = set_recursion_limit
+        self._recursion_limit = recursion_limit
+        self._module = types.ModuleType("candidate")
+
+    def load(self, source, preamble, setup, setup_names, cpu_s, memory_mb):
+        """Run the program's top level under its limits. What it raises crosses; a source error says so by its phase."""
+        module = self._module
+        sys.modules["candidate"] = module
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
+        resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+        self._set_recursion_limit(self._recursion_limit + _HARNESS_FRAMES)
+        linecache.cache[_FILENAME] = (len(source), None, source.splitlines(True), _FILENAME)
+        try:
+            code = compile(source, _FILENAME, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError) as error:
+            error.phase = "compile"
+            raise
+        if preamble:
+            exec(compile(preamble, "<preamble>", "exec", dont_inherit=True), module.__dict__)
+        if setup and not _names_used(code).isdisjoint(setup_names):
+            self._run_setup(setup)
+        exec(code, module.__dict__)
+
+    def _run_setup(self, setup):
+        try:
+            exec(compile(setup, "<setup>", "exec", dont_inherit=True), self._module.__dict__)
+        except Exception as error:  # noqa: BLE001 - a setup that builds on the program's own names runs later, in the tests
+            sys.stderr.write("setup before the program: %s: %s\n" % (type(error).__name__, error))
+
+    def look_up(self, name):
+        return self._module.__dict__[name]
+
+
+def _names_used(code):
+    found, waiting = set(), [code]
+    while waiting:
+        current = waiting.pop()
+        found.update(current.co_names)
+        waiting.extend(item for item in current.co_consts if isinstance(item, types.CodeType))
+    return found

@@ -1,0 +1,266 @@
+"""Values as plain data: what may cross between the tests and the untrusted program.
+
+A value crosses *by base value*: a subclass of int, str, list ... arrives as an int, str, list, so that nothing the
+program defined (`__eq__`, `__hash__`, `__class__`) takes part in a comparison on the other side. Everything that is
+not plain data stays where it is and crosses as a numbered handle.
+
+The form is JSON: null, true, numbers, strings and arrays stand for themselves, anything else is an object with
+one key, its tag.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import types
+from collections import deque
+from decimal import Decimal
+from fractions import Fraction
+
+MAX_DEPTH = 150
+_WIDE = 1 << 62
+
+
+class TooLarge(Exception):
+    """The value is nested too deep, or its text is longer than a frame may be."""
+
+
+class Malformed(Exception):
+    """The other side sent what no honest peer sends."""
+
+
+PLAIN_TYPES = {
+    kind.__name__: kind
+    for kind in (int, float, str, bool, list, tuple, dict, set, frozenset, bytes, bytearray, complex, type, object)
+}
+PLAIN_TYPES["NoneType"] = type(None)
+_PLAIN_NAMES = {kind: name for name, kind in PLAIN_TYPES.items()}
+
+
+class Codec:
+    """Both directions. `export(value)` numbers a value that stays here; `adopt(payload)` makes the stand-in for
+    one that stayed there; `own(number)` finds what was exported; `number_of(value)` is the other side's number
+    of a stand-in, or None. `share(value)` names a builtin function that exists on both sides, or gives None.
+    """
+
+    def __init__(self, export, adopt, own, number_of, share, resolve):
+        self._export = export
+        self._adopt = adopt
+        self._own = own
+        self._number_of = number_of
+        self._share = share
+        self._resolve = resolve
+        self.mutable = False
+
+    # -- out ---------------------------------------------------------------------------------------------------
+
+    def encode(self, value, depth=0):
+        """The JSON form. Raises TooLarge."""
+        kind = type(value)
+        if value is None or kind is bool or kind is str:
+            return value
+        if kind is int:
+            return value if -_WIDE < value < _WIDE else {"i": hex(value)}
+        if kind is float:
+            return value if math.isfinite(value) else {"f": repr(value)}
+        if depth > MAX_DEPTH:
+            raise TooLarge("nested deeper than %d levels" % MAX_DEPTH)
+        if kind is list:
+            return [self.encode(item, depth + 1) for item in value]
+        encoder = _ENCODERS.get(kind)
+        if encoder is not None:
+            return encoder(self, value, depth + 1)
+        return self._encode_other(value, kind, depth)
+
+    def _encode_other(self, value, kind, depth):
+        number = self._number_of(value)
+        if number is not None:
+            return {"o": number}
+        if isinstance(value, type):
+            name = _PLAIN_NAMES.get(value)
+            if name is not None:
+                return {"T": name}
+        shared = self._share(value)
+        if shared is not None:
+            return {"S": shared}
+        for ancestor in kind.__mro__:
+            if ancestor in _SUBCLASSABLE:
+                return self.encode(_SUBCLASSABLE[ancestor](value), depth)
+        return {"h": self._export(value)}
+
+    def encode_items(self, items, depth):
+        return [self.encode(item, depth) for item in items]
+
+    def encode_pairs(self, pairs, depth):
+        return [[self.encode(key, depth), self.encode(item, depth)] for key, item in pairs]
+
+    # -- in ----------------------------------------------------------------------------------------------------
+
+    def decode(self, tree, depth=0):
+        """The value. Raises Malformed. Sets `mutable` when a list, dict, set ... was in it."""
+        kind = type(tree)
+        if kind is list:
+            self.mutable = True
+            self._check(depth)
+            return [self.decode(item, depth + 1) for item in tree]
+        if kind is not dict:
+            return tree
+        self._check(depth)
+        if len(tree) != 1:
+            raise Malformed("an object with %d keys" % len(tree))
+        ((tag, payload),) = tree.items()
+        decoder = _DECODERS.get(tag)
+        if decoder is None:
+            raise Malformed("unknown tag %r" % tag[:20])
+        try:
+            return decoder(self, payload, depth + 1)
+        except (TypeError, ValueError, KeyError, IndexError, ArithmeticError, AttributeError) as error:
+            raise Malformed("tag %r: %s" % (tag, error)) from None
+
+    def _check(self, depth):
+        if depth > MAX_DEPTH + 50:
+            raise Malformed("nested too deep")
+
+    def decode_items(self, trees, depth):
+        if type(trees) is not list:
+            raise Malformed("items are no array")
+        return [self.decode(tree, depth) for tree in trees]
+
+    def decode_mutable(self, make, trees, depth):
+        self.mutable = True
+        return make(self.decode_items(trees, depth))
+
+    def decode_pairs(self, trees, depth):
+        self.mutable = True
+        if type(trees) is not list:
+            raise Malformed("pairs are no array")
+        return {self.decode(key, depth): self.decode(item, depth) for key, item in trees}
+
+    def decode_handle(self, payload):
+        return self._adopt(payload)
+
+    def decode_own(self, number):
+        return self._own(number)
+
+    def decode_shared(self, name):
+        return self._resolve(name)
+
+
+def _moment(value):
+    if value.tzinfo is not None:
+        return None
+    return [value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond]
+
+
+def _encode_datetime(codec, value, depth):
+    moment = _moment(value)
+    if moment is None:
+        return {"h": codec._export(value)}
+    return {"dt": moment}
+
+
+def _encode_float_pair(codec, value, depth):
+    return {"c": [codec.encode(value.real), codec.encode(value.imag)]}
+
+
+_ENCODERS = {
+    tuple: lambda codec, value, depth: {"t": codec.encode_items(value, depth)},
+    dict: lambda codec, value, depth: {"d": codec.encode_pairs(value.items(), depth)},
+    set: lambda codec, value, depth: {"s": codec.encode_items(value, depth)},
+    frozenset: lambda codec, value, depth: {"z": codec.encode_items(value, depth)},
+    bytes: lambda codec, value, depth: {"b": value.hex()},
+    bytearray: lambda codec, value, depth: {"B": value.hex()},
+    complex: _encode_float_pair,
+    Decimal: lambda codec, value, depth: {"D": str(value)},
+    Fraction: lambda codec, value, depth: {"q": [codec.encode(value.numerator), codec.encode(value.denominator)]},
+    range: lambda codec, value, depth: {"r": codec.encode_items((value.start, value.stop, value.step), depth)},
+    slice: lambda codec, value, depth: {"l": codec.encode_items((value.start, value.stop, value.step), depth)},
+    deque: lambda codec, value, depth: {"Q": [codec.encode_items(value, depth), value.maxlen]},
+    type({}.keys()): lambda codec, value, depth: {"k": codec.encode_items(value, depth)},
+    type({}.values()): lambda codec, value, depth: {"v": codec.encode_items(value, depth)},
+    type({}.items()): lambda codec, value, depth: {"y": codec.encode_pairs(value, depth)},
+    datetime.datetime: _encode_datetime,
+    datetime.date: lambda codec, value, depth: {"da": [value.year, value.month, value.day]},
+    datetime.timedelta: lambda codec, value, depth: {"td": [value.days, value.seconds, value.microseconds]},
+    type(...): lambda codec, value, depth: {"e": 0},
+    type(NotImplemented): lambda codec, value, depth: {"e": 1},
+}
+
+# How a subclass gives up its base value without running any method that it overrides.
+_SUBCLASSABLE = {
+    int: lambda value: int.__add__(value, 0),
+    float: lambda value: float.__add__(value, 0.0) if value == value else float("nan"),
+    str: lambda value: str.__add__("", value),
+    bytes: lambda value: bytes.__add__(b"", value),
+    bytearray: lambda value: bytearray.__add__(bytearray(), value),
+    list: lambda value: list(list.__iter__(value)),
+    tuple: lambda value: tuple(tuple.__iter__(value)),
+    dict: lambda value: dict(dict.items(value)),
+    set: lambda value: set(set.__iter__(value)),
+    frozenset: lambda value: frozenset(frozenset.__iter__(value)),
+    deque: lambda value: deque(deque.__iter__(value), value.maxlen),
+    complex: lambda value: complex.__add__(value, 0j),
+    Decimal: lambda value: Decimal(Decimal.__str__(value)),
+    Fraction: lambda value: Fraction(value.numerator, value.denominator),
+}
+
+_DECODERS = {
+    "i": lambda codec, payload, depth: int(payload, 16),
+    "f": lambda codec, payload, depth: float(payload),
+    "t": lambda codec, payload, depth: tuple(codec.decode_items(payload, depth)),
+    "d": lambda codec, payload, depth: codec.decode_pairs(payload, depth),
+    "s": lambda codec, payload, depth: codec.decode_mutable(set, payload, depth),
+    "z": lambda codec, payload, depth: frozenset(codec.decode_items(payload, depth)),
+    "b": lambda codec, payload, depth: bytes.fromhex(payload),
+    "B": lambda codec, payload, depth: bytearray.fromhex(payload),
+    "c": lambda codec, payload, depth: complex(codec.decode(payload[0]), codec.decode(payload[1])),
+    "D": lambda codec, payload, depth: Decimal(payload),
+    "q": lambda codec, payload, depth: Fraction(codec.decode(payload[0]), codec.decode(payload[1])),
+    "r": lambda codec, payload, depth: range(*codec.decode_items(payload, depth)),
+    "l": lambda codec, payload, depth: slice(*codec.decode_items(payload, depth)),
+    "Q": lambda codec, payload, depth: codec.decode_mutable(lambda items: deque(items, payload[1]), payload[0], depth),
+    "k": lambda codec, payload, depth: dict.fromkeys(codec.decode_items(payload, depth)).keys(),
+    "v": lambda codec, payload, depth: dict(enumerate(codec.decode_items(payload, depth))).values(),
+    "y": lambda codec, payload, depth: codec.decode_pairs(payload, depth).items(),
+    "dt": lambda codec, payload, depth: datetime.datetime(*payload),
+    "da": lambda codec, payload, depth: datetime.date(*payload),
+    "td": lambda codec, payload, depth: datetime.timedelta(*payload),
+    "e": lambda codec, payload, depth: ... if payload == 0 else NotImplemented,
+    "T": lambda codec, payload, depth: PLAIN_TYPES[payload],
+    "S": lambda codec, payload, depth: codec.decode_shared(payload),
+    "h": lambda codec, payload, depth: codec.decode_handle(payload),
+    "o": lambda codec, payload, depth: codec.decode_own(payload),
+}
+
+_SHARED_MODULES = ("builtins", "math", "operator", "_operator")
+
+
+def shared_name(value):
+    """`module:qualified.name` of a builtin function, method descriptor or type; None for anything else."""
+    if isinstance(value, types.BuiltinFunctionType):
+        module, name = value.__module__, value.__qualname__
+        if not isinstance(getattr(value, "__self__", None), (types.ModuleType, type, type(None))):
+            return None
+    elif isinstance(value, (types.MethodDescriptorType, types.WrapperDescriptorType)):
+        module, name = value.__objclass__.__module__, value.__qualname__
+    elif isinstance(value, type):
+        module, name = value.__module__, value.__qualname__
+    else:
+        return None
+    if module not in _SHARED_MODULES:
+        return None
+    try:
+        return "%s:%s" % (module, name) if shared_value("%s:%s" % (module, name)) is value else None
+    except (AttributeError, ImportError):
+        return None
+
+
+def shared_value(name):
+    """The object that `shared_name` named."""
+    module, _, path = name.partition(":")
+    if module not in _SHARED_MODULES:
+        raise ValueError("module %r is not shared" % module)
+    found = __import__(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found

@@ -1,0 +1,316 @@
+"""The trusted side of one program: runs the tests, calls the program through stand-ins, decides what each test says.
+
+One process per program. What it finds goes to the runner as JSON lines, each as soon as it is known:
+`plan` (labels), `test` (index, passed, message), `failure` (class, exception, message; the first one counts), `gone`,
+`void` and `end`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import json
+import math
+import os
+import random
+import socket
+import sys
+import types
+
+from . import proxies, sites
+from .peer import Gone, Overflow, Peer, Violation
+
+_MODULE = "tests"
+_MESSAGE = 500
+
+
+class _Stop(BaseException):
+    """Nothing more can be learned of this program."""
+
+
+class Record:
+    """What is known so far; every line is written at once, so that a killed judge loses nothing."""
+
+    def __init__(self, fd):
+        self._fd = fd
+        self.failed = False
+
+    def write(self, **line):
+        data = json.dumps(line).encode("ascii") + b"\n"
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+    def test(self, index, passed, message=""):
+        self.write(test=[index, passed, message[:_MESSAGE]])
+
+    def failure(self, outcome, exception, message):
+        if not self.failed:
+            self.failed = True
+            self.write(failure=[outcome, exception, message[:_MESSAGE]])
+
+    def void(self, reason):
+        self.write(void=reason[:_MESSAGE])
+        raise _Stop
+
+
+class _Names(dict):
+    """The tests' globals. A name they do not have is looked up in the program; builtins go before the program's names,
+    the entry point before everything."""
+
+    def __init__(self, peer, entry_point):
+        super().__init__(__name__=_MODULE, __builtins__=builtins)
+        self._peer = peer
+        self._entry_point = entry_point
+
+    def __missing__(self, name):
+        if name.startswith("__") or (hasattr(builtins, name) and name != self._entry_point):
+            raise KeyError(name)
+        return self._peer.request("global", name)
+
+
+def judge(job, channel_fd, record_fd):
+    """Judge one job. Never raises: what goes wrong here is void."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    sys.stdin, sys.stdout, sys.stderr = (open(os.devnull, mode) for mode in ("r", "w", "w"))
+    random.seed(0)
+    gc.enable()
+    sys.setrecursionlimit(5000)
+    record = Record(record_fd)
+    try:
+        _Judge(job, Peer(socket.socket(fileno=channel_fd), permit=permit), record).run()
+    except _Stop:
+        pass
+    except Exception as error:  # noqa: BLE001 - a defect of ours must not become anybody's verdict
+        record.write(void="the judge failed: %s: %s" % (type(error).__name__, str(error)[:_MESSAGE]))
+    record.write(end=True)
+
+
+class _Judge:
+    def __init__(self, job, peer, record):
+        self._job = job
+        self._peer = peer
+        self._record = record
+        self._names = _Names(peer, job["entry_point"])
+        self._seen = {}
+        self._names[sites.LEFT] = self._left
+        self._names[sites.RIGHT] = self._right
+        sys.modules[_MODULE] = module = types.ModuleType(_MODULE)
+        module.__dict__.update(self._names)
+
+    def run(self):
+        try:
+            self._run()
+        except Gone:
+            self._record.write(gone=True)
+        except Violation as error:
+            self._record.write(violation=str(error)[:_MESSAGE])
+        except Overflow as error:
+            self._record.failure("output_limit", None, "a result of the program is too large: %s" % error)
+
+    def _run(self):
+        plan = self._plan_check if self._job["style"] == "check" else self._plan_asserts
+        execute = plan()
+        self._prepare_tests("preamble")
+        self._greet()
+        self._load()
+        self._names.pop(self._job["entry_point"], None)
+        self._prepare_tests("setup")
+        execute()
+
+    # -- before the tests ----------------------------------------------------------------------------------------
+
+    def _prepare_tests(self, part):
+        if not self._job[part]:
+            return
+        try:
+            exec(compile(self._job[part], "<%s>" % part, "exec", dont_inherit=True), self._names)
+        except Exception as error:  # noqa: BLE001 - sorted by whose it is: the program's or the data's
+            if not (part == "setup" and (hasattr(error, "crossed") or isinstance(error, NameError))):
+                self._record.void("the %s does not run: %s: %s" % (part, type(error).__name__, error))
+            self._fail(error)
+            raise _Stop from None
+
+    def _greet(self):
+        try:
+            self._peer.request("hello")
+        except (Gone, Violation):  # nothing of the program has run yet
+            self._record.void("the program's process did not start")
+
+    def _load(self):
+        job = self._job
+        try:
+            bound = sites.bound_names(job["setup"]) if job["setup"] else []
+            limits = (math.ceil(job["cpu_s"]), job["memory_mb"])
+            self._peer.request("load", job["code"], job["preamble"], job["setup"], bound, *limits)
+        except (Gone, Violation, Overflow):
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit of a program is its failure, not ours
+            if getattr(error, "phase", None) == "compile" and isinstance(error, (SyntaxError, ValueError, RecursionError)):
+                self._record.failure("syntax_error", error.crossed[0], error.crossed[1])
+            self._fail(error)
+            raise _Stop from None
+
+    # -- tests as single statements ------------------------------------------------------------------------------
+
+    def _plan_asserts(self):
+        codes = []
+        for index, test in enumerate(self._job["tests"]):
+            try:
+                codes.append(sites.rewrite_test(test, "<test %d>" % index))
+            except (SyntaxError, ValueError) as error:
+                self._record.void("test %d does not compile: %s" % (index + 1, error))
+        self._record.write(plan=[test.strip()[:200] for test in self._job["tests"]])
+        return lambda: self._run_asserts(codes)
+
+    def _run_asserts(self, codes):
+        for index, code in enumerate(codes):
+            self._seen.clear()
+            try:
+                exec(code, self._names)
+                if self._peer.broken is not None:
+                    raise self._peer.broken
+            except (Gone, Violation, Overflow):
+                raise
+            except BaseException as error:  # noqa: BLE001 - SystemExit in a test is that test's failure
+                self._record.test(index, False, self._fail(error))
+            else:
+                self._record.test(index, True)
+
+    # -- tests as one function check(candidate) ----------------------------------------------------------------
+
+    def _plan_check(self):
+        try:
+            code, found = sites.rewrite_asserts(self._job["tests"][0], "<tests>")
+        except (SyntaxError, ValueError) as error:
+            self._record.void("the tests do not compile: %s" % error)
+        if not self._job["entry_point"]:
+            self._record.void("tests of the style 'check' need an entry point")
+        self._record.write(plan=[site.label for site in found])
+        self._names[sites.SITE] = lambda index: _Watch(self, index)
+        self._reached, self._bad = set(), set()
+        return lambda: self._run_check(code, found)
+
+    def _run_check(self, code, found):
+        complete = False
+        try:
+            exec(code, self._names)
+            if "check" not in self._names:
+                self._record.void("the tests define no function 'check'")
+            self._names["check"](self._entry())
+            complete = self._peer.broken is None
+        except (Gone, Violation, Overflow, _Stop):
+            raise
+        except BaseException as error:  # noqa: BLE001 - outside every assert: what follows cannot be reached
+            self._fail(error)
+        for index, site in enumerate(found):
+            if index not in self._reached:
+                self._record.test(index, complete and not site.required, "not reached")
+                if site.required and complete:
+                    self._record.failure("wrong_answer", None, "not reached: %s" % site.label)
+        if self._peer.broken is not None:
+            raise self._peer.broken
+
+    def _entry(self):
+        try:
+            return self._names[self._job["entry_point"]]
+        except KeyError:
+            raise NameError("name %r is not defined" % self._job["entry_point"]) from None
+
+    def reach(self, index, error):
+        """One evaluation of an assert statement ended, with `error` or None."""
+        if error is not None:
+            message = self._fail(error)
+            if index not in self._bad:
+                self._bad.add(index)
+                self._record.test(index, False, message)
+        elif index not in self._reached:
+            self._record.test(index, True)
+        self._reached.add(index)
+
+    # -- what went wrong -------------------------------------------------------------------------------------------
+
+    def _left(self, value):
+        self._seen["left"] = value
+        return value
+
+    def _right(self, value):
+        self._seen["right"] = value
+        return value
+
+    def _fail(self, error):
+        """Record what an exception means for the program; the message for the test."""
+        crossed = getattr(error, "crossed", None)
+        if crossed is not None:
+            name, text, line = crossed
+            message = _told(name, text) + (" (line %d)" % line if line else "")
+            self._record.failure("memory" if name == "MemoryError" else "runtime_error", name, message)
+        elif isinstance(error, AssertionError):
+            message = self._difference(error)
+            self._record.failure("wrong_answer", None, message)
+        else:
+            name = type(error).__name__
+            message = _told(name, str(error))
+            self._record.failure("memory" if name == "MemoryError" else "runtime_error", name, message)
+        return message
+
+    def _difference(self, error):
+        text = str(error.args[0])[:200] if error.args and type(error.args[0]) in (str, int, float) else ""
+        if "left" not in self._seen or "right" not in self._seen:
+            return text or "the assertion is false"
+        both = "got %s, expected %s" % (sites.short(self._seen["left"]), sites.short(self._seen["right"]))
+        return "%s (%s)" % (both, text) if text else both
+
+
+def _told(name, text):
+    return "%s: %s" % (name, text) if text else name
+
+
+class _Watch:
+    """`with __site__(k): assert ...`: an assert that fails is recorded and the function goes on."""
+
+    def __init__(self, judge, index):
+        self._judge = judge
+        self._index = index
+
+    def __enter__(self):
+        self._judge._seen.clear()
+
+    def __exit__(self, kind, error, trace):
+        if kind is not None and issubclass(kind, (Gone, Violation, Overflow, GeneratorExit)):
+            return False
+        self._judge.reach(self._index, error)
+        return True
+
+
+# -- what the program may do to the tests' objects -------------------------------------------------------------------
+
+_ON_INSTANCES = frozenset(proxies.OPERATIONS) - {"enter", "exit", "await", "issubclass", "isinstance", "call", "iter", "next"}
+
+
+def permit(op, args, exported):
+    """Refuse everything but calling functions, iterating, and using the public face of objects made from the tests' classes."""
+    if not args:
+        raise PermissionError("nothing to do it to")
+    target = args[0]
+    if op in ("iter", "next") and hasattr(type(target), "__iter__"):
+        return
+    if op == "call" and any(target is one for one in exported) and (not isinstance(target, type) or _of_tests(target)):
+        return
+    if op == "isinstance" and len(args) == 2 and isinstance(args[1], type) and _of_tests(args[1]):
+        return
+    if op in _ON_INSTANCES and any(_of_tests(type(arg)) for arg in args):
+        if op in ("getattr", "setattr", "delattr"):
+            _permit_attribute(target, args[1])
+        return
+    raise PermissionError("%s of %s is not for programs" % (op, type(target).__name__))
+
+
+def _permit_attribute(target, name):
+    if not _of_tests(type(target)) or type(name) is not str or name.startswith("_"):
+        raise PermissionError("attribute %r is not for programs" % (name,))
+
+
+def _of_tests(kind):
+    return getattr(kind, "__module__", None) == _MODULE

@@ -1,0 +1,231 @@
+"""Requests and replies over a socket, the same on both sides of the wall.
+
+A frame is four bytes of length and JSON. A request carries a random number that its reply must repeat. While a side
+waits for a reply it serves the other side's requests, so a function passed as an argument can be called back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import threading
+
+from . import proxies
+from .codec import Codec, Malformed, TooLarge, shared_name, shared_value
+
+MAX_FRAME = 8 << 20
+_HEADER = struct.Struct("!I")
+_dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_loads = json.loads
+
+
+class Gone(BaseException):
+    """The other side is not there any more. No test may swallow it."""
+
+
+class Violation(BaseException):
+    """The other side broke the protocol. No test may swallow it."""
+
+
+class Overflow(BaseException):
+    """The other side's answer was larger than a frame may be."""
+
+
+def send_frame(channel, tree):
+    """Write one frame. Raises TooLarge, Gone."""
+    body = _dumps(tree).encode("ascii")
+    if len(body) > MAX_FRAME:
+        raise TooLarge("larger than %d MiB" % (MAX_FRAME >> 20))
+    try:
+        channel.sendall(_HEADER.pack(len(body)) + body)
+    except OSError:
+        raise Gone from None
+
+
+def receive_frame(channel):
+    """Read one frame. Raises Gone, Violation."""
+    (size,) = _HEADER.unpack(_receive(channel, 4))
+    if size > MAX_FRAME:
+        raise Violation("a frame of %d bytes was announced" % size)
+    body = _receive(channel, size)
+    try:
+        tree = _loads(body)
+    except (ValueError, RecursionError):
+        raise Violation("a frame that is not JSON") from None
+    if type(tree) is not dict:
+        raise Violation("a frame that is no object")
+    return tree
+
+
+def _receive(channel, size):
+    pieces = []
+    while size:
+        try:
+            piece = channel.recv(min(size, 1 << 18))
+        except OSError:
+            raise Gone from None
+        if not piece:
+            raise Gone
+        pieces.append(piece)
+        size -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+class Peer:
+    """One side. `permit(op, target, args)` raises PermissionError for what the other side may not do to our objects.
+
+    `extra` adds operations (name → function) to those of `proxies.OPERATIONS`.
+    """
+
+    def __init__(self, channel, permit=None, extra=None):
+        self._channel = channel
+        self._permit = permit
+        self._operations = dict(proxies.OPERATIONS, **(extra or {}))
+        self._exported = []
+        self._numbers = {}
+        self._adopted = {}
+        self._lock = threading.RLock()
+        self.broken = None
+        self.codec = Codec(
+            export=self._export,
+            adopt=self._adopt,
+            own=self._own,
+            number_of=self._number_of,
+            share=shared_name,
+            resolve=self._resolve,
+        )
+
+    # -- objects that stay on one side ---------------------------------------------------------------------------
+
+    def _export(self, value):
+        number = self._numbers.get(id(value))
+        if number is None:
+            number = self._numbers[id(value)] = len(self._exported)
+            self._exported.append(value)
+        return proxies.describe(number, value)
+
+    def _own(self, number):
+        if type(number) is not int or not 0 <= number < len(self._exported):
+            raise Malformed("no object has the number %r" % (number,))
+        return self._exported[number]
+
+    def _adopt(self, payload):
+        number, kind, name, ancestor = payload
+        if type(number) is not int or not (type(kind) is type(name) is type(ancestor) is str):
+            raise Malformed("a handle that describes nothing")
+        found = self._adopted.get(number)
+        if found is None:
+            found = self._adopted[number] = proxies.stand_in(self, number, kind, name[:100], ancestor)
+        return found
+
+    def _number_of(self, value):
+        return proxies.number_of(self, value)
+
+    def _resolve(self, name):
+        if self._permit is not None:  # the tests' side takes no functions by name from the program
+            raise Malformed("functions do not cross by name in this direction")
+        return shared_value(name)
+
+    # -- asking ----------------------------------------------------------------------------------------------------
+
+    def request(self, op, *args, **keywords):
+        """Have the other side do `op` and return what came of it; what it raised is raised here."""
+        number = os.urandom(8).hex()
+        with self._lock:
+            if self.broken is not None:
+                raise self.broken
+            try:
+                return self._ask(number, op, args, keywords)
+            except (Gone, Violation, Overflow) as error:
+                self.broken = error
+                raise
+
+    def _ask(self, number, op, args, keywords):
+        encode = self.codec.encode
+        trees = [encode(arg) for arg in args]
+        pairs = {key: encode(value) for key, value in keywords.items()}
+        send_frame(self._channel, {"n": number, "op": op, "a": trees, "k": pairs})
+        while True:
+            frame = receive_frame(self._channel)
+            if "op" in frame:
+                self._serve(frame)
+                continue
+            if frame.get("r") != number:
+                raise Violation("a reply that answers no question")
+            return self._accept(frame, args)
+
+    def _accept(self, frame, args):
+        try:
+            for index, tree in frame.get("m", ()):
+                proxies.update(args[index], self.codec.decode(tree))
+            if "e" in frame:
+                error = proxies.exception_from(self, frame["e"])
+            elif "same" in frame:
+                return args[frame["same"]]
+            else:
+                return self.codec.decode(frame["v"])
+        except (Malformed, KeyError, IndexError, TypeError, ValueError, AttributeError) as reason:
+            raise Violation("a reply that cannot be read: %s" % reason) from None
+        if isinstance(error, TooLarge):
+            raise Overflow(str(error))
+        raise error
+
+    # -- answering -----------------------------------------------------------------------------------------------
+
+    def serve(self):
+        """Answer until the other side is gone."""
+        while True:
+            with self._lock:
+                self._serve(receive_frame(self._channel))
+
+    def _serve(self, frame):
+        reply = {"r": frame.get("n")}
+        try:
+            self._perform(frame, reply)
+        except (Gone, Violation, Overflow):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the side that asked
+            reply.pop("v", None)
+            reply["e"] = proxies.exception_to(self, error)
+        try:
+            send_frame(self._channel, reply)
+        except TooLarge as error:
+            send_frame(self._channel, {"r": reply["r"], "e": proxies.exception_to(self, error)})
+
+    def _perform(self, frame, reply):
+        codec = self.codec
+        codec.mutable = False
+        try:
+            trees = frame["a"]
+            args = [codec.decode(tree) for tree in trees]
+            keywords = {key: codec.decode(tree) for key, tree in frame["k"].items()}
+            function = self._operations[frame["op"]]
+        except (Malformed, KeyError, TypeError, AttributeError) as error:
+            raise Violation("a request that cannot be read: %s" % error) from None
+        mutable = codec.mutable
+        if self._permit is not None:
+            self._permit(frame["op"], args, self._exported)
+        try:
+            value = function(*args, **keywords)
+        finally:
+            if mutable:
+                self._report_changes(trees, args, reply)
+        for index, arg in enumerate(args):
+            if value is arg and type(value) in proxies.MUTABLE:
+                reply["same"] = index
+                return
+        reply["v"] = codec.encode(value)
+
+    def _report_changes(self, trees, args, reply):
+        changes = []
+        for index, arg in enumerate(args):
+            if type(trees[index]) not in (list, dict):
+                continue
+            now = self.codec.encode(arg)
+            if now != trees[index] or _dumps(now) != _dumps(trees[index]):
+                changes.append([index, now])
+        if changes:
+            reply["m"] = changes
+
+

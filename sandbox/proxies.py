@@ -1,0 +1,389 @@
+"""Stand-ins for what stays on the other side: functions, objects, iterators, classes, exceptions."""
+
+from __future__ import annotations
+
+import builtins
+import collections.abc
+import inspect
+import operator
+import types
+
+from .codec import TooLarge
+
+MUTABLE = (list, dict, set, bytearray, collections.deque)
+_TEXT = 2000
+
+
+def _call(target, /, *args, **keywords):
+    return target(*args, **keywords)
+
+
+def _enter(target):
+    return type(target).__enter__(target)
+
+
+def _leave(target):
+    return type(target).__exit__(target, None, None, None)
+
+
+def _awaited(target):
+    import asyncio
+
+    return asyncio.run(target)
+
+
+OPERATIONS = {
+    "call": _call,
+    "getattr": getattr,
+    "setattr": setattr,
+    "delattr": delattr,
+    "iter": iter,
+    "next": next,
+    "len": len,
+    "str": str,
+    "repr": repr,
+    "hash": hash,
+    "int": int,
+    "float": float,
+    "complex": complex,
+    "round": round,
+    "divmod": divmod,
+    "format": format,
+    "isinstance": isinstance,
+    "issubclass": issubclass,
+    "enter": _enter,
+    "exit": _leave,
+    "await": _awaited,
+}
+_BINARY = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift", "and_", "or_", "xor")
+_OTHERS = ("getitem", "setitem", "delitem", "contains", "truth", "index", "neg", "pos", "abs", "invert")
+_COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
+for _name in _BINARY + _OTHERS + _COMPARE:
+    OPERATIONS[_name] = getattr(operator, _name)
+
+
+# -- handles ---------------------------------------------------------------------------------------------------------
+
+
+def describe(number, value):
+    """What the other side gets to know of an object: number, kind, name, builtin ancestor of an exception class."""
+    kind = type(value)
+    name, ancestor = kind.__name__, ""
+    if isinstance(value, type):
+        name = type.__getattribute__(value, "__name__")
+        word = "class"
+        if issubclass(value, BaseException):
+            word, ancestor = "exception", builtin_ancestor(value)
+    elif inspect.iscoroutine(value):
+        word = "coroutine"
+    elif hasattr(kind, "__next__"):
+        word = "iterator"
+    elif isinstance(value, (types.FunctionType, types.MethodType, types.BuiltinFunctionType)):
+        word, name = "function", value.__name__
+    else:
+        word = "object"
+    return [number, word, str(name)[:100], ancestor]
+
+
+def stand_in(peer, number, kind, name, ancestor):
+    """The local object that stands for the other side's `number`."""
+    if kind == "exception":
+        return mirror(number, name, ancestor)
+    if kind == "coroutine":
+        return _await_there(peer, Remote(peer, number, name))
+    chosen = {"function": RemoteFunction, "iterator": RemoteIterator}.get(kind, Remote)
+    return chosen(peer, number, name)
+
+
+async def _await_there(peer, remote):
+    return peer.request("await", remote)
+
+
+def number_of(peer, value):
+    """The number of a stand-in that belongs to this peer, else None."""
+    kind = type(value)
+    if kind in (Remote, RemoteFunction, RemoteIterator):
+        return object.__getattribute__(value, "_number")
+    if kind is type and value in _MIRRORS:  # a mirrored class goes home as itself
+        return _MIRRORS[value]
+    return None
+
+
+class RemoteFunction:
+    """A function over there. It can be called, and that is all."""
+
+    __slots__ = ("__name__", "_number", "_peer")
+
+    def __init__(self, peer, number, name):
+        self._peer = peer
+        self._number = number
+        self.__name__ = name
+
+    def __call__(self, *args, **keywords):
+        return self._peer.request("call", self, *args, **keywords)
+
+    def __repr__(self):
+        return "<function %s>" % self.__name__
+
+
+class RemoteIterator:
+    """An iterator or generator over there, consumed one item at a time."""
+
+    __slots__ = ("__name__", "_number", "_peer")
+
+    def __init__(self, peer, number, name):
+        self._peer = peer
+        self._number = number
+        self.__name__ = name
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self._peer.request("next", self)
+
+    def __getattr__(self, name):
+        return self._peer.request("getattr", self, name)
+
+    def __repr__(self):
+        return "<%s>" % self.__name__
+
+
+class Remote:
+    """Any other object over there: what is done to it is done there.
+
+    One exception: a comparison with a plain value of this side is decided here, so that an object whose `__eq__`
+    always agrees equals nothing.
+    """
+
+    __slots__ = ("_name", "_number", "_peer")
+
+    def __init__(self, peer, number, name):
+        object.__setattr__(self, "_peer", peer)
+        object.__setattr__(self, "_number", number)
+        object.__setattr__(self, "_name", name)
+
+    def __getattr__(self, name):
+        if name.startswith("__") and name.endswith("__") and name not in ("__name__", "__dict__", "__doc__"):
+            raise AttributeError(name)
+        return _ask(self, "getattr", name)
+
+    def __setattr__(self, name, value):
+        _ask(self, "setattr", name, value)
+
+    def __delattr__(self, name):
+        _ask(self, "delattr", name)
+
+    def __call__(self, *args, **keywords):
+        return object.__getattribute__(self, "_peer").request("call", self, *args, **keywords)
+
+    def __bool__(self):
+        return _ask(self, "truth") is True
+
+    def __hash__(self):
+        return object.__getattribute__(self, "_number")
+
+    def __eq__(self, other):
+        return self is other or (type(other) is Remote and _ask(self, "eq", other) is True)
+
+    def __ne__(self, other):
+        return self is not other and (type(other) is not Remote or _ask(self, "ne", other) is True)
+
+    def __iter__(self):
+        return iter(_ask(self, "iter"))
+
+    def __next__(self):
+        return _ask(self, "next")
+
+    def __str__(self):
+        return _text(_ask(self, "str"))
+
+    def __repr__(self):
+        return _text(_ask(self, "repr"))
+
+    def __format__(self, form):
+        return _text(_ask(self, "format", form))
+
+    def __contains__(self, item):
+        return _ask(self, "contains", item) is True
+
+    def __instancecheck__(self, value):
+        return _ask_about(self, "isinstance", value)
+
+    def __subclasscheck__(self, value):
+        return _ask_about(self, "issubclass", value)
+
+    def __enter__(self):
+        return _ask(self, "enter")
+
+    def __exit__(self, kind, error, trace):
+        _ask(self, "exit")
+
+    def __round__(self, digits=None):
+        return _ask(self, "round", digits)
+
+
+def _text(value):
+    return value if type(value) is str else "<no text>"
+
+
+def _ask(remote, op, *args):
+    return object.__getattribute__(remote, "_peer").request(op, remote, *args)
+
+
+def _ask_about(remote, op, value):
+    return object.__getattribute__(remote, "_peer").request(op, value, remote) is True
+
+
+def _forward(op):
+    def method(self, *args):
+        return _ask(self, op, *args)
+
+    return method
+
+
+def _reflect(op):
+    def method(self, other):
+        return object.__getattribute__(self, "_peer").request(op, other, self)
+
+    return method
+
+
+for _name in _BINARY:
+    setattr(Remote, "__%s__" % _name.strip("_"), _forward(_name))
+    setattr(Remote, "__r%s__" % _name.strip("_"), _reflect(_name))
+for _name in ("getitem", "setitem", "delitem", "neg", "pos", "abs", "invert", "len", "index", "int", "float", "complex"):
+    setattr(Remote, "__%s__" % _name, _forward(_name))
+for _name in ("lt", "le", "gt", "ge"):
+    setattr(Remote, "__%s__" % _name, _forward(_name))
+
+
+# -- exceptions ------------------------------------------------------------------------------------------------------
+
+_BUILTIN_ERRORS = {
+    name: value
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException) and value.__name__ == name
+}
+_MIRRORS = {}  # local class → the number of the class that it mirrors
+
+
+def builtin_ancestor(kind):
+    """The nearest builtin exception of a class."""
+    return next(step.__name__ for step in kind.__mro__ if _BUILTIN_ERRORS.get(step.__name__) is step)
+
+
+def _crossed_text(error):
+    crossed = getattr(error, "crossed", None)
+    return crossed[1] if crossed else BaseException.__str__(error)
+
+
+def mirror(number, name, ancestor):
+    """A local exception class for one of the other side, usable in `except`."""
+    parent = _BUILTIN_ERRORS.get(ancestor, Exception)
+    made = type(name if name.isidentifier() else "Error", (parent,), {"__module__": "candidate", "__str__": _crossed_text})
+    _MIRRORS[made] = number
+    return made
+
+
+def exception_to(peer, error):
+    """An exception as data: type name, nearest builtin, text, arguments; its class and itself as handles if not builtin."""
+    kind = type(error)
+    tree = {"name": kind.__name__[:100], "base": builtin_ancestor(kind), "text": _text_of(error)}
+    if kind is TooLarge:
+        tree["base"] = "TooLarge"
+        return tree
+    try:
+        if _BUILTIN_ERRORS.get(kind.__name__) is not kind:
+            tree["class"] = peer.codec.encode(kind)
+        if sum(len(arg) for arg in error.args if isinstance(arg, (str, bytes, list, dict))) < _TEXT:
+            tree["args"] = peer.codec.encode(list(error.args))
+        extra = [[key, peer.codec.encode(value)] for key, value in vars(error).items() if not key.startswith("_")]
+        tree["extra"] = extra[:20]
+    except Exception:  # noqa: BLE001 - an exception that cannot be told in full is told by name and text
+        tree.pop("args", None)
+    tree["line"] = _line_of(error)
+    return tree
+
+
+def _text_of(error):
+    try:
+        return str(error)[:_TEXT]
+    except BaseException as second:  # noqa: BLE001 - __str__ belongs to the program
+        return "(its text raised %s)" % type(second).__name__
+
+
+def _line_of(error):
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<candidate>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def exception_from(peer, tree):
+    """The local exception for one that crossed; it carries `crossed` = (type name, text, line)."""
+    name, base, text = str(tree["name"])[:100], tree["base"], str(tree["text"])[:_TEXT]
+    if base == "TooLarge":
+        return TooLarge(text)
+    kind = peer.codec.decode(tree["class"]) if "class" in tree else _BUILTIN_ERRORS.get(base, Exception)
+    if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+        raise ValueError("an exception of no exception class")
+    args = peer.codec.decode(tree["args"]) if "args" in tree else [text]
+    error = _construct(kind, name, args, text)
+    for key, value in [(str(key), peer.codec.decode(item)) for key, item in tree.get("extra", ())]:
+        if key.isidentifier() and not key.startswith("_"):
+            setattr(error, key, value)
+    error.crossed = (name, text, int(tree.get("line") or 0))
+    return error
+
+
+def _construct(kind, name, args, text):
+    try:
+        error = kind(*args)
+    except TypeError:  # UnicodeDecodeError and the like want what did not cross
+        parent = next(step for step in kind.__mro__ if step in (ValueError, OSError, Exception, BaseException))
+        error = type(name if name.isidentifier() else "Error", (parent,), {})(text)
+    return error
+
+
+# -- arguments that were changed over there -----------------------------------------------------------------------
+
+
+def update(old, new):
+    """Make `old`, a mutable value of this side, equal to `new`, keeping the identity of what is inside."""
+    kind = type(old)
+    if isinstance(old, list) and isinstance(new, list):
+        _update_list(old, new)
+    elif isinstance(old, dict) and isinstance(new, dict):
+        _update_dict(old, new)
+    elif isinstance(old, (set, collections.deque)) and isinstance(new, (set, collections.deque)):
+        old.clear()
+        (old.update if isinstance(old, set) else old.extend)(new)
+    elif isinstance(old, bytearray) and isinstance(new, bytearray):
+        old[:] = new
+    elif kind is tuple and type(new) is tuple and len(old) == len(new):
+        for index, item in enumerate(old):
+            update(item, new[index])
+
+
+def _update_list(old, new):
+    if len(old) != len(new):
+        old[:] = new
+        return
+    for index, item in enumerate(new):
+        old[index] = _merged(old[index], item)
+
+
+def _update_dict(old, new):
+    merged = {key: _merged(old[key], item) if key in old else item for key, item in new.items()}
+    old.clear()
+    old.update(merged)
+
+
+def _merged(old, new):
+    if type(old) is type(new) and type(new) in (*MUTABLE, tuple):
+        update(old, new)
+        return old
+    return new

@@ -1,0 +1,118 @@
+"""Rewriting tests so that every assert statement is judged on its own and says what it saw."""
+
+from __future__ import annotations
+
+import ast
+import reprlib
+
+SITE = "__site__"
+LEFT = "__left__"
+RIGHT = "__right__"
+_LABEL = 200
+
+
+class Site:
+    """One assert statement of the source. `required`: nothing but its own failure may keep it from being reached."""
+
+    def __init__(self, label, required):
+        self.label = label
+        self.required = required
+
+
+def rewrite_asserts(source, filename):
+    """Compile `source` with every assert inside `with __site__(k):`. Returns (code, sites)."""
+    tree = ast.parse(source, filename)
+    rewriter = _Rewriter(source.splitlines())
+    tree = ast.fix_missing_locations(rewriter.visit(tree))
+    return compile(tree, filename, "exec", dont_inherit=True), rewriter.sites
+
+
+def rewrite_test(source, filename):
+    """Compile one test of the `asserts` style; a failing comparison can tell both of its sides."""
+    tree = ast.fix_missing_locations(_Watcher().visit(ast.parse(source, filename)))
+    return compile(tree, filename, "exec", dont_inherit=True)
+
+
+def bound_names(source):
+    """The names that the top level of `source` binds."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.alias):
+            found.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return sorted(found)
+
+
+class _Watcher(ast.NodeTransformer):
+    """`assert a == b` → `assert __left__(a) == __right__(b)`."""
+
+    def visit_Assert(self, node):
+        test = node.test
+        if isinstance(test, ast.Compare) and len(test.ops) == 1:
+            test.left = _call(LEFT, test.left)
+            test.comparators = [_call(RIGHT, test.comparators[0])]
+        return node
+
+
+class _Rewriter(_Watcher):
+    """Numbers the asserts in source order. A branch, a handler or an inner function may honestly stay unreached."""
+
+    def __init__(self, lines):
+        self._lines = lines
+        self._optional = 0
+        self._functions = 0
+        self.sites = []
+
+    def visit_Assert(self, node):
+        label = " ".join(line.strip() for line in self._lines[node.lineno - 1 : node.end_lineno])
+        self.sites.append(Site(label[:_LABEL], self._optional == 0))
+        number = ast.Constant(len(self.sites) - 1)
+        call = ast.Call(ast.Name(SITE, ast.Load()), [number], [])
+        inner = super().visit_Assert(node)
+        return ast.copy_location(ast.With([ast.withitem(call, None)], [inner]), node)
+
+    def _visit_optional(self, node):
+        self._optional += 1
+        try:
+            return self.generic_visit(node)
+        finally:
+            self._optional -= 1
+
+    visit_If = visit_Try = visit_ClassDef = visit_TryStar = visit_Match = _visit_optional
+
+    def visit_FunctionDef(self, node):
+        if node.name == "check" and not self._functions:
+            self._functions += 1
+            try:
+                return self.generic_visit(node)
+            finally:
+                self._functions -= 1
+        return self._visit_optional(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+
+def _call(name, argument):
+    call = ast.Call(ast.Name(name, ast.Load()), [argument], [])
+    return ast.copy_location(call, argument)
+
+
+class _Short(reprlib.Repr):
+    """`repr` that is short, quick for huge values, and asks nothing of the program."""
+
+    def __init__(self):
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = self.maxdeque = 12
+        self.maxstring = self.maxother = 160
+
+    def repr_int(self, value, level):
+        return repr(value) if value.bit_length() < 400 else "<int of %d bits>" % value.bit_length()
+
+    def repr_Remote(self, value, level):
+        return "<%s object>" % object.__getattribute__(value, "_name")
+
+
+short = _Short().repr

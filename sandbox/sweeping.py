@@ -1,0 +1,142 @@
+"""What a program leaves behind: processes and files of its user id. Runs in the spawner, as root without rights to files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+
+SHARED_FOLDERS = ("/tmp", "/dev/shm", "/dev/mqueue")
+_ROUNDS = 8
+
+
+def reap():
+    """Collect every dead child without waiting; the pids."""
+    found = []
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if pid == 0:
+            return found
+        found.append(pid)
+
+
+def strangers(uids, known):
+    """Pids in this container that run under one of the user ids, besides `known`."""
+    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in known and _uid(pid) in uids]
+
+
+def _uid(pid):
+    try:
+        with open("/proc/%d/status" % pid, "rb") as stream:
+            for line in stream:
+                if line.startswith(b"Uid:"):
+                    return int(line.split()[1])
+    except OSError:  # gone meanwhile
+        pass
+    return -1
+
+
+def is_clean(folder):
+    """Remove the program's work folder if it is empty; True when nothing of it and nothing in the shared folders is left."""
+    try:
+        os.rmdir(folder)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return False
+    return not any(_entries(shared) for shared in SHARED_FOLDERS)
+
+
+def _entries(folder):
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def sweep(uid, folder, known):
+    """Kill what runs under `uid` and remove its files. Returns (processes found, clean)."""
+    left = strangers({uid}, known)
+    clean = is_clean(folder)
+    for _ in range(_ROUNDS):
+        if clean and not strangers({uid}, known):
+            break
+        _as_user(uid, folder)
+        reap()
+        clean = is_clean(folder)
+    return len(left), clean and not strangers({uid}, known)
+
+
+def _as_user(uid, folder):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            try:
+                os.kill(-1, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            for place in (folder, *SHARED_FOLDERS):
+                _empty(place)
+        finally:
+            os._exit(0)
+    while True:
+        try:
+            os.waitpid(pid, 0)
+            return
+        except InterruptedError:
+            continue
+
+
+def _empty(root):
+    """Remove everything below `root`, however deep: by descriptors, never by a long path."""
+    try:
+        if os.stat(root).st_uid == os.getuid():
+            os.chmod(root, 0o700)
+        top = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return
+    try:
+        while _pass(top):
+            pass
+    finally:
+        os.close(top)
+
+
+def _pass(top):
+    """One walk down: empty a folder, lift its first subfolder's content up to `top`. True while there is more to do."""
+    again = False
+    for name in os.listdir(top):
+        try:
+            if not stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
+                os.unlink(name, dir_fd=top)
+                continue
+            os.chmod(name, 0o700, dir_fd=top)
+            again = _lift(top, name) or again
+            os.rmdir(name, dir_fd=top)
+            again = True
+        except OSError:
+            continue
+    return again
+
+
+def _lift(top, name):
+    """Move what is in the subfolder `name` up into `top`, under fresh names; a deep tree so becomes flat step by step."""
+    lifted = False
+    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+    try:
+        for item in os.listdir(inner):
+            if not stat.S_ISDIR(os.stat(item, dir_fd=inner, follow_symlinks=False).st_mode):
+                os.unlink(item, dir_fd=inner)
+                continue
+            os.chmod(item, 0o700, dir_fd=inner)
+            os.rename(item, os.urandom(12).hex(), src_dir_fd=inner, dst_dir_fd=top)
+            lifted = True
+    finally:
+        os.close(inner)
+    return lifted
