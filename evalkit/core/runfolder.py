@@ -1,0 +1,88 @@
+"""The two files of a run folder that describe the run: `run.json` and `evalkit.lock`.
+
+`run` writes them, `report` reads them; `docs/run-folder.md` is their public description. Fields that a reader does
+not know are ignored, so that later versions can add some.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from evalkit.core.types import Json
+
+RunState = Literal["running", "complete", "incomplete", "interrupted", "failed"]
+
+RUN = "run.json"
+LOCK = "evalkit.lock"
+SPEC = "spec.lock.yaml"
+EVENTS = "events.jsonl"
+SAMPLES = "samples.jsonl"
+PARQUET = "samples.parquet"
+RESULTS = "results.json"
+REPORT = "report.md"
+
+
+class RunRecord(Struct, frozen=True, kw_only=True):
+    """`run.json`: what happened. Clock, command and environment stand here and nowhere else.
+
+    `state` is `running` until the run ends, so what a kill leaves behind reads as unfinished. `limit` and `only` are
+    the flags that made the run smaller than its spec. `error` says in one sentence why the state is not `complete`.
+    `seconds` is wall time. Times are ISO 8601 in UTC.
+    """
+
+    evalkit: int = 1
+    id: str
+    name: str = ""
+    about: str = ""
+    state: RunState
+    limit: int | None = None
+    only: tuple[str, ...] = ()
+    void_budget: float = 0.02
+    error: str | None = None
+    started: str | None = None
+    finished: str | None = None
+    seconds: float | None = None
+    command: tuple[str, ...] = ()
+    spec: str = ""
+    environment: dict[str, Json] = {}
+
+
+class TaskLock(Struct, frozen=True, kw_only=True):
+    """The items of one task as one step asked them.
+
+    `origin` is where the rows came from as a portable name (`package name==version member`, `hub id@revision`, a
+    file name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all rendered prompts.
+    """
+
+    step: str
+    category: str
+    task: str
+    split: str
+    origin: str
+    sha256: str
+    items: tuple[str, ...]
+    prompts: str = ""
+
+
+class ModelLock(Struct, frozen=True, kw_only=True):
+    """What decided a model's answers besides prompt and sampling."""
+
+    engine: str
+    parts: dict[str, str] = {}
+
+
+class Lock(Struct, frozen=True, kw_only=True):
+    """`evalkit.lock`: what the run was made of, by digest. Nothing in it depends on the clock or the machine's paths.
+
+    `spec` is the digest of the long form, `sandbox` the identity of the sandbox where one was used, `packages` the
+    versions that can change a number.
+    """
+
+    evalkit: int = 1
+    spec: str = ""
+    tasks: tuple[TaskLock, ...] = ()
+    models: dict[str, ModelLock] = {}
+    sandbox: str | None = None
+    packages: dict[str, str] = {}
