@@ -120,3 +120,34 @@ class Store(Protocol):
     def put_voids(self, voids: Sequence[Void]) -> None: ...
 
     def artifact(self, digest: str) -> Path | None: ...
+
+
+class Listener(Protocol):
+    """Hears how a run goes. Thread-safe; must not raise; no number of the report comes from it."""
+
+    def stage(self, step: str, task: str, total: int, done: int) -> None:
+        """A task of a step begins: `total` answers are wanted, `done` of them are in the store already."""
+        ...
+
+    def advance(  # noqa: PLR0913 - one flat event; callers name what changed
+        self,
+        step: str,
+        task: str,
+        *,
+        done: int = 0,
+        tokens: int = 0,
+        scored: int = 0,
+        passed: float = 0,
+        void: int = 0,
+    ) -> None:
+        """More of a task is there. All numbers are increments: answers, completion tokens, answers with a score,
+        the sum of these scores, answers that are void."""
+        ...
+
+    def note(self, text: str) -> None:
+        """One sentence about something that takes long or went wrong."""
+        ...
+
+    def finish(self) -> None:
+        """The run ended, in whatever way. Called once."""
+        ...
