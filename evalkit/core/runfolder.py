@@ -53,7 +53,8 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     """The items of one task as one step asked them.
 
     `origin` is where the rows came from as a portable name (`package name==version member`, `hub id@revision`, a
-    file name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all rendered prompts.
+    file name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all rendered
+    prompts.
     """
 
     step: str
