@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from evalkit.core.types import (
     Json,
     Model,
     Program,
+    Progress,
     Prompt,
     Request,
     Sample,
@@ -95,6 +96,9 @@ class Scorer(Protocol):
     Execution to `score`. All others return None and get None.
     """
 
+    executes: bool
+    """True: `program` returns programs, so a sandbox is needed."""
+
     def __init__(self, options: dict[str, Json]) -> None: ...
 
     def program(self, sample: Sample, completion: Completion) -> Program | None:
@@ -115,6 +119,10 @@ class Store(Protocol):
 
     def put_executions(self, executions: Sequence[Execution]) -> None: ...
 
+    def known(self, table: str, keys: Iterable[str]) -> set[str]:
+        """Those of `keys` that the table `completions` or `executions` has."""
+        ...
+
     def voids(self, keys: Sequence[str]) -> dict[str, Void]: ...
 
     def put_voids(self, voids: Sequence[Void]) -> None: ...
@@ -123,31 +131,30 @@ class Store(Protocol):
 
 
 class Listener(Protocol):
-    """Hears how a run goes. Thread-safe; must not raise; no number of the report comes from it."""
+    """Hears how a run goes. Must not raise; no number of the report comes from it."""
 
     def stage(self, step: str, task: str, total: int, done: int) -> None:
-        """A task of a step begins: `total` answers are wanted, `done` of them are in the store already."""
+        """A task of a step begins: `total` completions wanted, `done` of them stored already."""
         ...
 
-    def advance(  # noqa: PLR0913 - one flat event; callers name what changed
-        self,
-        step: str,
-        task: str,
-        *,
-        done: int = 0,
-        tokens: int = 0,
-        scored: int = 0,
-        passed: float = 0,
-        void: int = 0,
-    ) -> None:
-        """More of a task is there. All numbers are increments: answers, completion tokens, answers with a score,
-        the sum of these scores, answers that are void."""
+    def advance(self, step: str, task: str, progress: Progress) -> None:
+        """A task went on by so much."""
         ...
 
     def note(self, text: str) -> None:
-        """One sentence about something that takes long or went wrong."""
+        """Something a user waits for or should know: one sentence."""
         ...
 
-    def finish(self) -> None:
-        """The run ended, in whatever way. Called once."""
-        ...
+    def finish(self) -> None: ...
+
+
+class Tools(Protocol):
+    """What a step works with. Engines and sandboxes are started when first asked for, once a run."""
+
+    store: Store
+    listener: Listener
+    sandbox_identity: str
+
+    def engine(self, model: Model) -> Engine: ...
+
+    def sandbox(self) -> Sandbox: ...

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from evalkit.core.types import Json
+from evalkit.core.types import Json, SamplingParams
 
 RunState = Literal["running", "complete", "incomplete", "interrupted", "failed"]
 
@@ -29,7 +29,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
 
     `state` is `running` until the run ends, so what a kill leaves behind reads as unfinished. `limit` and `only` are
     the flags that made the run smaller than its spec. `error` says in one sentence why the state is not `complete`.
-    `seconds` is wall time. Times are ISO 8601 in UTC.
+    `seconds` is wall time. Times are ISO 8601 in UTC. `salt` is not empty for a `--fresh` run, which shares no answers.
     """
 
     evalkit: int = 1
@@ -46,15 +46,20 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     seconds: float | None = None
     command: tuple[str, ...] = ()
     spec: str = ""
+    spec_sha256: str = ""
+    salt: str = ""
+    template: str = "run"
+    report_to: str | None = None
+    gpu_hour_usd: float | None = None
     environment: dict[str, Json] = {}
 
 
 class TaskLock(Struct, frozen=True, kw_only=True):
     """The items of one task as one step asked them.
 
-    `origin` is where the rows came from as a portable name (`package name==version member`, `hub id@revision`, a
-    file name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all rendered
-    prompts.
+    `origin` is where the rows came from as a portable name (`package name==version member`, `hub id@revision`, a file
+    name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all prompts,
+    `sampling` what was declared.
     """
 
     step: str
@@ -65,6 +70,12 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     sha256: str
     items: tuple[str, ...]
     prompts: str = ""
+    model: str = ""
+    policy: str = ""
+    samples: int = 1
+    sampling: SamplingParams = SamplingParams()
+    source: str = ""
+    license: str = ""
 
 
 class ModelLock(Struct, frozen=True, kw_only=True):

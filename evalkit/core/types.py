@@ -8,7 +8,7 @@ is *void* with a reason.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -164,6 +164,8 @@ class Program(Struct, frozen=True):
 class TestResult(Struct, frozen=True):
     """One test of a program: `message` says what went wrong, cut to a readable length."""
 
+    __test__: ClassVar[bool] = False  # not a test class: pytest collects by name
+
     passed: bool
     label: str
     message: str = ""
@@ -244,3 +246,14 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     sandbox_s: float | None
     usd: float | None
     effective: SamplingParams | None
+
+
+class Progress(Struct, frozen=True):
+    """What was added to a task of a step: completions done, tokens generated for them, completions scored, the sum of
+    their values, void ones."""
+
+    done: int = 0
+    tokens: int = 0
+    scored: int = 0
+    value: float = 0.0
+    void: int = 0
