@@ -1,1 +1,1 @@
-"""From a run folder to tables, findings and pages."""
+"""From a run folder to numbers, tables and pages. Reads nothing but the folder."""
