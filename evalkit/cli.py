@@ -281,6 +281,6 @@ def test() -> int:
     """Run hostile programs in the sandbox and show what became of them."""
     from evalkit import console, project
 
-    results = project.sandbox_test(console.progress_note)
-    console.show_sandbox_test(results)
-    return 0 if all(got == expected for _, expected, got in results) else 4
+    findings = project.sandbox_test(console.progress_note)
+    console.show_sandbox_test(findings)
+    return 0 if all(finding.right for finding in findings) else 4

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # each command imports what it needs: `evalkit --help` must n
     from evalkit.report.results import Results
     from evalkit.run.executor import Order, Outcome
     from evalkit.run.store import SqliteStore
+    from evalkit.sandboxes.self_test import Finding
     from evalkit.spec.load import Loaded
 
 
@@ -291,8 +292,8 @@ def plan_view(plan: Plan) -> list[dict[str, Json]]:
 
 
 def sandbox_up(notify: Notify) -> str:
-    """Bring the sandbox's engine up where that is possible, and build its image. Returns one sentence."""
-    from evalkit.sandboxes.engine_host import bring_up
+    """Bring Docker up where that is possible (Debian, root), and build the image. Returns one sentence."""
+    from evalkit.sandboxes.docker import bring_up
 
     bring_up(notify)
     return sandbox_build(notify)
@@ -300,13 +301,18 @@ def sandbox_up(notify: Notify) -> str:
 
 def sandbox_build(notify: Notify) -> str:
     """Build the sandbox image unless it is there. Returns one sentence that names it."""
-    from evalkit.sandboxes.image import build_image
+    from evalkit.sandboxes.docker import build
 
-    return f"the sandbox is ready: {build_image(notify)}"
+    return f"the sandbox is ready: image {build(notify)}"
 
 
-def sandbox_test(notify: Notify) -> list[tuple[str, str, str]]:
-    """Hostile programs: (name, what should become of it, what became of it)."""
-    from evalkit.sandboxes.self_test import self_test
+def sandbox_test(notify: Notify) -> list[Finding]:
+    """Hostile and honest programs: what should become of each, and what became of it."""
+    from evalkit.sandboxes.docker import ADAPTER, self_test
 
-    return self_test(notify)
+    ADAPTER.prepare({}, notify)
+    pool = ADAPTER.open({}, notify)
+    try:
+        return self_test(pool, notify)
+    finally:
+        pool.close()

@@ -77,10 +77,14 @@ class Sandbox(Protocol):
 class SandboxAdapter(Protocol):
     """One kind of sandbox, registered under `evalkit.sandboxes`. Importing its module must be cheap."""
 
+    def prepare(self, options: dict[str, Json], notify: Notify) -> None:
+        """Make `identity` answerable: build what is missing. Raises PrerequisiteError when no engine answers."""
+        ...
+
     def identity(self, options: dict[str, Json]) -> str:
         """What decides verdicts besides the program: image digest and worker digest, as one digest.
 
-        Raises PrerequisiteError when no engine answers.
+        Raises PrerequisiteError when no engine answers or something is not built yet.
         """
         ...
 

@@ -34,7 +34,8 @@ class Toolbox:
     def sandbox_identity(self) -> str:
         """Raises PrerequisiteError when no sandbox engine answers."""
         if self._identity is None:
-            self._identity = self._adapter().prepare(self._options, self.listener.note)
+            self._adapter().prepare(self._options, self.listener.note)
+            self._identity = self._adapter().identity(self._options)
         return self._identity
 
     def sandbox(self) -> Sandbox:
