@@ -1,0 +1,60 @@
+"""Text to token ids and back, with a transformers tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from evalkit.core.types import Json, Prompt
+from evalkit.engines.batching import Group
+from evalkit.engines.chat import plain_text
+
+_TOKENS_BEFORE = 4
+"""Tokens of the prompt decoded with a continuation, so that a leading space is not lost."""
+
+
+class TokenizerCodec:
+    """See the module. `stop_ids` are all tokens that end an answer of this model."""
+
+    def __init__(self, tokenizer: Json, model: Json) -> None:
+        self.tokenizer = tokenizer
+        configured = getattr(model.generation_config, "eos_token_id", None) or model.config.eos_token_id
+        listed = configured if isinstance(configured, list) else [configured]
+        self.stop_ids = frozenset(token for token in (*listed, tokenizer.eos_token_id) if token is not None)
+
+    def encode(self, prompt: Prompt, chat: bool) -> tuple[str, tuple[int, ...]]:
+        """The rendered prompt and its ids. The template writes its own special tokens, so none are added to it."""
+        templated = chat and prompt.text is None
+        if templated:
+            messages = msgspec.to_builtins(prompt.messages)
+            text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        else:
+            text = plain_text(prompt)
+        ids = self.tokenizer(text, add_special_tokens=not templated)["input_ids"]
+        return text, tuple(ids) or (self._first(),)
+
+    def text(self, group: Group, ids: Sequence[int]) -> str:
+        """What the model wrote, special tokens left out."""
+        before = group.ids[-_TOKENS_BEFORE:] if group.requests[0].prompt.text is not None else ()
+        head, whole = self._decode(before), self._decode([*before, *ids])
+        return whole[len(head) :] if whole.startswith(head) else self._decode(ids)
+
+    def stops_within(self, group: Group, ids: Sequence[int], stop: Sequence[str]) -> str | None:
+        """See `sampler.Codec`. A stop string of n bytes lies within the last n tokens: only those are decoded."""
+        window = max(len(string.encode()) for string in stop) + _TOKENS_BEFORE
+        tail = self._decode(ids[-window:])
+        if not any(string in tail for string in stop):
+            return None
+        text = self.text(group, ids)
+        found = [place for place in (text.find(string) for string in stop) if place >= 0]
+        return text[: min(found)] if found else None
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def _first(self) -> int:
+        """What stands for an empty prompt: a model needs one token to go on from."""
+        first = self.tokenizer.bos_token_id
+        return int(first if first is not None else min(self.stop_ids, default=0))

@@ -1,0 +1,193 @@
+"""Recorded answers: a file of rows, each with an item's id and the text that some model once gave.
+
+`.jsonl` and `.json` (a list of objects), each also `.gz`. Rows of one id are its samples in the order of the file. Of
+line files only the places of the rows are held; a list has to be held whole.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import msgspec
+from msgspec import Raw
+
+from evalkit.core.digest import digest
+from evalkit.core.errors import DataError, SpecError
+from evalkit.core.ports import Notify
+from evalkit.core.types import Completion, Fingerprint, Json, Model, Prompt, Request, Void
+from evalkit.engines.filedigest import cached_digest
+
+_DEFAULT_FIELDS = {"id": "task_id", "text": "completion"}
+_FORMAT = "1"
+
+
+class ReplayAdapter:
+    """Registered as `replay`."""
+
+    isolated = False
+
+    def fingerprint(self, model: Model) -> Fingerprint:
+        """The file's digest and the names of its fields. Raises SpecError when it is not there."""
+        parts = {"file": cached_digest(_file(model)), "format": _FORMAT}
+        return Fingerprint("replay", parts | {f"field {name}": field for name, field in _fields(model).items()}, True)
+
+    def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
+        return None
+
+    def open(self, model: Model, notify: Notify) -> ReplayEngine:
+        """Find every row. Raises DataError with file, line and field for a row that has no id or no text."""
+        path = _file(model)
+        rows = _ListRows(path) if _plain_name(path).endswith(".json") else _LineRows(path)
+        return ReplayEngine(path, rows, _fields(model))
+
+
+class ReplayEngine:
+    """Answers from a file. What it does not hold is Void."""
+
+    def __init__(self, path: Path, rows: _LineRows | _ListRows, fields: dict[str, str]) -> None:
+        self._path = path
+        self._rows = rows
+        self._fields = fields
+        self._places: dict[str, list[int]] = {}
+        for line, place, raw in rows.scan():
+            row = self._row(raw, line)
+            self._text(row, line)
+            self._places.setdefault(self._id(row, line), []).append(place)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
+        """Recorded answers in the order of the file, after what is Void."""
+        found: list[tuple[int, Request]] = []
+        for request in requests:
+            places = self._places.get(request.item, [])
+            if request.index < len(places):
+                found.append((places[request.index], request))
+            else:
+                yield Void(request.key, self._absence(request, len(places)), "engine")
+        found.sort(key=lambda pair: pair[0])
+        raws = self._rows.read([place for place, _ in found])
+        for (_, request), raw in zip(found, raws, strict=True):
+            yield Completion(
+                key=request.key,
+                text=self._text(self._row(raw, 0), 0),
+                finish_reason="recorded",
+                effective=None,
+                prompt_sha256=digest(request.prompt),
+            )
+
+    def close(self) -> None:
+        self._places = {}
+
+    def _absence(self, request: Request, recorded: int) -> str:
+        if not recorded:
+            return f"no recorded answer for item '{request.item}' in {self._path.name}"
+        return f"no recorded answer {request.index + 1} for item '{request.item}': {self._path.name} has {recorded}"
+
+    def _row(self, raw: bytes, line: int) -> dict[str, Raw]:
+        try:
+            return msgspec.json.decode(raw, type=dict[str, Raw])
+        except msgspec.DecodeError as error:
+            raise self._error(line, f"is not a JSON object ({error})") from error
+
+    def _id(self, row: dict[str, Raw], line: int) -> str:
+        value = self._value(row, "id", line)
+        if value is None or isinstance(value, dict | list):
+            raise self._error(line, f"field '{self._fields['id']}' is no id")
+        return value if isinstance(value, str) else str(value)
+
+    def _text(self, row: dict[str, Raw], line: int) -> str:
+        value = self._value(row, "text", line)
+        if not isinstance(value, str):
+            raise self._error(line, f"field '{self._fields['text']}' is not a text")
+        return value
+
+    def _value(self, row: dict[str, Raw], name: str, line: int) -> Json:
+        field = self._fields[name]
+        if field not in row:
+            raise self._error(line, f"has no field '{field}'", f"it has: {', '.join(row) or 'nothing'}")
+        return msgspec.json.decode(row[field])
+
+    def _error(self, line: int, what: str, has: str = "") -> DataError:
+        hint = "name the fields of the file: {file: ..., fields: {id: task_id, text: completion}}"
+        return DataError(f"the row {what}", hint=f"{has}; {hint}" if has else hint, where=f"{self._path}:{line}")
+
+
+class _LineRows:
+    """A file of one JSON object a line; a place is a byte offset (in the unpacked stream where it is packed)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def scan(self) -> Iterator[tuple[int, int, bytes]]:
+        """Line number, place and content of every row; blank lines are no rows."""
+        place = 0
+        with _open(self._path) as stream:
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    yield number, place, line
+                place += len(line)
+
+    def read(self, places: Sequence[int]) -> Iterator[bytes]:
+        """The rows at ascending places, in one pass."""
+        if not places:
+            return
+        with _open(self._path) as stream:
+            for place in places:
+                stream.seek(place)
+                yield stream.readline()
+
+
+class _ListRows:
+    """A file that is one JSON list of objects; a place is a position in it, and stands for the line in messages."""
+
+    def __init__(self, path: Path) -> None:
+        with _open(path) as stream:
+            content = stream.read()
+        try:
+            self._rows = msgspec.json.decode(content, type=list[Raw])
+        except msgspec.DecodeError as error:
+            raise DataError(
+                f"the file is not a JSON list ({error})",
+                hint="one object a line belongs in a .jsonl file",
+                where=str(path),
+            ) from error
+
+    def scan(self) -> Iterator[tuple[int, int, bytes]]:
+        for place, raw in enumerate(self._rows):
+            yield place + 1, place, bytes(raw)
+
+    def read(self, places: Sequence[int]) -> Iterator[bytes]:
+        return (bytes(self._rows[place]) for place in places)
+
+
+def _open(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))
+
+
+def _plain_name(path: Path) -> str:
+    return path.name.removesuffix(".gz")
+
+
+def _file(model: Model) -> Path:
+    name = model.source.get("file")
+    if not isinstance(name, str):
+        raise SpecError(f"model '{model.name}' names no file of recorded answers", hint="add file: samples.jsonl")
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise SpecError(f"the recorded answers {path} are not there", hint="check the path of model.file")
+    if not _plain_name(path).endswith((".json", ".jsonl")):
+        raise SpecError(f"{path.name} is no kind of file known here", hint="known: .jsonl, .json, and both with .gz")
+    return path
+
+
+def _fields(model: Model) -> dict[str, str]:
+    given = model.source.get("fields") or {}
+    unknown = sorted(set(given) - set(_DEFAULT_FIELDS))
+    if unknown:
+        raise SpecError(f"recorded answers have no field called '{unknown[0]}'", hint="known: id, text")
+    return _DEFAULT_FIELDS | given
+
+
+ADAPTER = ReplayAdapter()

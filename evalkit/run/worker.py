@@ -1,0 +1,92 @@
+"""The process in which an isolated engine lives: `python -m evalkit.run.worker PARENT_PID`.
+
+stdin and stdout carry frames. File descriptor 1 is moved away first and then shows where 2 shows, a log file: whatever
+a library prints cannot break the stream. The process ends when its parent does, busy or not.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from queue import SimpleQueue
+from typing import BinaryIO
+
+from evalkit.core import registry
+from evalkit.core.errors import EvalkitError
+from evalkit.core.ports import Engine, EngineAdapter
+from evalkit.core.types import Completion, Model, Request
+from evalkit.run import frames
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serve one parent until it closes or dies."""
+    out = _protected_stdout()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
+    _die_with(int(sys.argv[1]))
+    inbox: SimpleQueue[frames.ToWorker] = SimpleQueue()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, inbox), daemon=True).start()
+    serve(inbox, out)
+
+
+def serve(inbox: SimpleQueue[frames.ToWorker], out: BinaryIO) -> None:
+    """Answer messages until Close. An error that is no EvalkitError ends the process: the parent sees a death."""
+    engine: Engine | None = None
+    wanted: list[Request] = []
+    while True:
+        message = inbox.get()
+        try:
+            if isinstance(message, frames.Open):
+                engine = _open(message.model, out)
+                frames.write(out, frames.Ready())
+            elif isinstance(message, frames.Generate):
+                wanted += message.requests
+                if message.last and engine is not None:
+                    batch, wanted = wanted, []
+                    _generate(engine, batch, out)
+                    frames.write(out, frames.Done())
+            else:
+                break
+        except EvalkitError as error:
+            wanted = []
+            frames.write(out, frames.Failed(type(error).__name__, error.message, error.hint, error.where))
+    if engine is not None:
+        engine.close()
+
+
+def _open(model: Model, out: BinaryIO) -> Engine:
+    adapter: EngineAdapter = registry.load("engines", model.engine)
+    return adapter.open(model, lambda text: frames.write(out, frames.Notice(text)))
+
+
+def _generate(engine: Engine, requests: list[Request], out: BinaryIO) -> None:
+    for answer in engine.generate(requests):
+        frames.write(out, frames.Answer(answer) if isinstance(answer, Completion) else frames.Voided(answer))
+
+
+def _read(stream: BinaryIO, inbox: SimpleQueue[frames.ToWorker]) -> None:
+    while (message := frames.read_to_worker(stream)) is not None:
+        inbox.put(message)
+    os._exit(0)  # the parent is gone: nobody waits for what the main thread still computes
+
+
+def _protected_stdout() -> BinaryIO:
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return out
+
+
+def _die_with(parent: int) -> None:
+    """Linux kills this process when the thread that started it ends; elsewhere the end of stdin has to do."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,299 @@
+"""Engines as the steps see them: opened when first needed, isolated where they ask for it, and checked.
+
+A worker that dies is started again once and only what it had not answered is asked again. After a second death the
+rest is void, with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Protocol
+
+from evalkit.core import errors, registry
+from evalkit.core.errors import ContractError, EvalkitError
+from evalkit.core.ports import Engine, EngineAdapter, Notify
+from evalkit.core.types import Completion, Model, Request, Void
+from evalkit.run import frames
+from evalkit.run.keys import decisive
+
+_REQUESTS_A_FRAME = 256
+_DEATHS_ALLOWED = 1
+_CLOSE_S = 10.0
+_TAIL_LINES = 5
+_TAIL_BYTES = 4096
+
+
+def open_engine(model: Model, notify: Notify) -> Engine:
+    """The engine for a model; nothing is loaded before the first request."""
+    adapter: EngineAdapter = registry.load("engines", model.engine)
+    if adapter.isolated:
+        return CheckedEngine(IsolatedEngine(model, notify))
+    return CheckedEngine(_LazyEngine(lambda: adapter.open(model, notify)))
+
+
+class CheckedEngine:
+    """Holds any engine to the port: one answer for each request, made with the parameters that were asked for."""
+
+    def __init__(self, inner: Engine) -> None:
+        self.inner = inner
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
+        """As the port says. Requests with equal keys are asked once and answered each."""
+        wanted = {request.key: request for request in requests}
+        times = Counter(request.key for request in requests)
+        for answer in self.inner.generate(list(wanted.values())):
+            request = wanted.pop(answer.key, None)
+            if request is None:
+                raise ContractError(f"the engine gave an answer that was not asked for, or twice: {answer.key}")
+            if isinstance(answer, Completion):
+                _check_effective(request, answer)
+            for _ in range(times[answer.key]):
+                yield answer
+        if wanted:
+            raise ContractError(f"the engine left {len(wanted)} of {len(times)} requests without an answer")
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def _check_effective(request: Request, completion: Completion) -> None:
+    """Recorded answers have unknown parameters; any other engine must have used the declared ones."""
+    if completion.effective is None:
+        return
+    declared, effective = decisive(request.sampling), decisive(completion.effective)
+    different = [
+        f"{name}: {getattr(declared, name)!r} was asked for, {getattr(effective, name)!r} was used"
+        for name in declared.__struct_fields__
+        if getattr(declared, name) != getattr(effective, name)
+    ]
+    if different:
+        raise ContractError(
+            f"the engine used other sampling parameters than declared ({'; '.join(different)})",
+            hint="declare what the engine can do, or use another engine",
+        )
+
+
+class _LazyEngine:
+    """An engine of this process, opened by the first request."""
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        self._make = make
+        self._engine: Engine | None = None
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
+        if not requests:
+            return
+        if self._engine is None:
+            self._engine = self._make()
+        yield from self._engine.generate(requests)
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+
+class _Died(Exception):
+    """The worker is gone; `reason` says how it went."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Channel(Protocol):
+    """One worker. Raises _Died wherever the worker is found dead."""
+
+    def send(self, message: frames.ToWorker) -> None: ...
+
+    def receive(self) -> frames.ToParent: ...
+
+    def stop(self, *, kill: bool) -> None: ...
+
+
+class IsolatedEngine:
+    """An engine in a process of its own. `start` makes a worker; tests of the protocol may give another."""
+
+    def __init__(self, model: Model, notify: Notify, start: Callable[[], Channel] | None = None) -> None:
+        self.model = model
+        self.notify = notify
+        self._start = start or Worker
+        self._worker: Channel | None = None
+        self._deaths: list[str] = []
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
+        """As the port says; a request whose answer was lost with two workers is Void."""
+        pending = {request.key: request for request in requests}
+        complete = False
+        try:
+            while pending and len(self._deaths) <= _DEATHS_ALLOWED:
+                try:
+                    for answer in self._ask(list(pending.values())):
+                        pending.pop(answer.key, None)
+                        yield answer
+                    break
+                except _Died as death:
+                    self._mourn(death, len(pending))
+            complete = True
+        finally:
+            if not complete:  # an error, or the caller lost interest: the worker is in the middle of something
+                self._drop(kill=True)
+        if len(self._deaths) > _DEATHS_ALLOWED:
+            reason = f"the engine's process died {len(self._deaths)} times: {self._deaths[-1]}"
+            yield from (Void(key, reason, "engine") for key in pending)
+
+    def close(self) -> None:
+        self._drop(kill=False)
+
+    def _ask(self, requests: list[Request]) -> Iterator[Completion | Void]:
+        worker = self._ready()
+        for place in range(0, len(requests), _REQUESTS_A_FRAME):
+            part = tuple(requests[place : place + _REQUESTS_A_FRAME])
+            worker.send(frames.Generate(part, last=place + _REQUESTS_A_FRAME >= len(requests)))
+        while not isinstance(message := self._hear(worker), frames.Done):
+            if isinstance(message, frames.Answer):
+                yield message.completion
+            elif isinstance(message, frames.Voided):
+                yield message.void
+
+    def _ready(self) -> Channel:
+        if self._worker is None:
+            self._worker = self._start()
+            self._worker.send(frames.Open(self.model))
+            while not isinstance(self._hear(self._worker), frames.Ready):
+                pass
+        return self._worker
+
+    def _hear(self, worker: Channel) -> frames.ToParent:
+        """The next message, after telling or raising what is not for the caller."""
+        message = worker.receive()
+        if isinstance(message, frames.Notice):
+            self.notify(message.text)
+        elif isinstance(message, frames.Failed):
+            kind = getattr(errors, message.kind, EvalkitError)
+            error: EvalkitError = kind(message.message, hint=message.hint, where=message.where)
+            raise error
+        return message
+
+    def _mourn(self, death: _Died, unfinished: int) -> None:
+        self._deaths.append(death.reason)
+        self._drop(kill=True)
+        if len(self._deaths) <= _DEATHS_ALLOWED:
+            self.notify(f"the engine's process died ({death.reason}); starting it again for {unfinished} requests")
+
+    def _drop(self, *, kill: bool) -> None:
+        if self._worker is not None:
+            self._worker.stop(kill=kill)
+            self._worker = None
+
+
+class Worker:
+    """The process behind an isolated engine, and its log file.
+
+    It is started from a thread that lives as long as it does: Linux sends the signal of a dead parent when the starting
+    *thread* ends, and the caller's thread may end early.
+    """
+
+    def __init__(self) -> None:
+        descriptor, name = tempfile.mkstemp(prefix="evalkit-worker-", suffix=".log")
+        self._log = Path(name)
+        self._started = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._failure: OSError | None = None
+        self._keeper = threading.Thread(target=self._keep, args=(descriptor,), daemon=True, name="evalkit-worker")
+        self._keeper.start()
+        self._started.wait()
+        if self._failure is not None:
+            raise errors.PrerequisiteError(f"no worker process could be started: {self._failure}") from self._failure
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def send(self, message: frames.ToWorker) -> None:
+        try:
+            frames.write(_pipe(self._running().stdin), message)
+        except OSError as error:
+            raise self._death() from error
+
+    def receive(self) -> frames.ToParent:
+        message = frames.read_to_parent(_pipe(self._running().stdout))
+        if message is None:
+            raise self._death()
+        return message
+
+    def stop(self, *, kill: bool) -> None:
+        """End the process, gently or not, and remove its log."""
+        process = self._running()
+        if not kill:
+            try:
+                frames.write(_pipe(process.stdin), frames.Close())
+                process.wait(_CLOSE_S)
+            except (OSError, subprocess.TimeoutExpired):
+                kill = True
+        if kill:
+            process.kill()
+        for pipe in (process.stdin, process.stdout):
+            try:
+                _pipe(pipe).close()
+            except OSError:  # what was buffered for a dead worker cannot be flushed
+                continue
+        self._keeper.join()
+        self._log.unlink(missing_ok=True)
+
+    def _keep(self, log: int) -> None:
+        command = [sys.executable, "-P", "-m", "evalkit.run.worker", str(os.getpid())]
+        environment = {**os.environ, "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment
+            )
+        except OSError as error:
+            self._failure = error
+        finally:
+            os.close(log)
+            self._started.set()
+        if self._process is not None:
+            self._process.wait()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise errors.PrerequisiteError("no worker process is running")
+        return self._process
+
+    def _death(self) -> _Died:
+        process = self._running()
+        try:
+            code = process.wait(_CLOSE_S)
+        except subprocess.TimeoutExpired:
+            return _Died("it closed its output and does not end")
+        how = f"killed by {_signal_name(-code)}" if code < 0 else f"exit code {code}"
+        tail = _tail(self._log)
+        return _Died(f"{how}; its last words: {tail}" if tail else how)
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise ValueError("the worker was started without pipes")
+    return stream
+
+
+def _signal_name(number: int) -> str:
+    name = signal.Signals(number).name if number in signal.Signals.__members__.values() else f"signal {number}"
+    return f"{name} (often: out of memory)" if number == signal.SIGKILL else name
+
+
+def _tail(log: Path) -> str:
+    try:
+        lines = log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return " | ".join(line.strip() for line in lines[-_TAIL_LINES:] if line.strip())
