@@ -117,7 +117,7 @@ def _csv(name: str, text: str) -> Iterator[Placed]:
                 raise DataError(f"not as many cells as the {len(reader.fieldnames or ())} columns", where=place)
             yield place, dict(row)
     except csv.Error as error:
-        raise DataError(f"the csv is broken: {error}", where=f"{name}:{reader.line_num}") from error
+        raise DataError(f"the csv is broken: {error}", where=f"{name}:{reader.reader.line_num}") from error
 
 
 def _parquet(name: str, path: Path) -> Iterator[Placed]:
