@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Sequence
-from statistics import NormalDist
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from evalkit.stats.distributions import beta_quantile, t_quantile
@@ -33,6 +33,13 @@ class Estimate(NamedTuple):
     method: Method
 
 
+@lru_cache
+def _normal_quantile(p: float) -> float:
+    from statistics import NormalDist  # here: a command that computes no interval starts faster without it
+
+    return NormalDist().inv_cdf(p)
+
+
 def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval | None:
     """Wilson's score interval of a share; None when n is 0.
 
@@ -41,7 +48,7 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval | Non
     """
     if n == 0:
         return None
-    z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
+    z = _normal_quantile(0.5 + confidence / 2.0)
     share = successes / n
     shrink = 1.0 + z * z / n
     centre = (share + z * z / (2.0 * n)) / shrink
@@ -130,7 +137,7 @@ def clustered_estimate(
         return None
     count = len(set(clusters))
     tail = 0.5 + confidence / 2.0
-    times = t_quantile(tail, count - 1) if count < _FEW_CLUSTERS else NormalDist().inv_cdf(tail)
+    times = t_quantile(tail, count - 1) if count < _FEW_CLUSTERS else _normal_quantile(tail)
     return Estimate(value, _around(value, error, times), error, len(scores), "clustered_se")
 
 

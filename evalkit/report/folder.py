@@ -1,0 +1,57 @@
+"""Reads a run folder. Everything the report says comes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from evalkit.core import runfolder
+from evalkit.core.errors import DataError
+from evalkit.core.runfolder import Lock, RunRecord
+from evalkit.core.types import SampleRow
+
+_AGAIN = "run the command of this run again: what is in the store is not asked a second time"
+
+
+def read_run(folder: Path) -> RunRecord:
+    """`run.json`. Raises DataError when the folder is not a run folder."""
+    try:
+        return msgspec.json.decode(_read(folder / runfolder.RUN), type=RunRecord)
+    except msgspec.DecodeError as error:
+        raise DataError(f"not a run record: {error}", where=str(folder / runfolder.RUN), hint=_AGAIN) from error
+
+
+def read_lock(folder: Path) -> Lock:
+    """`evalkit.lock`, in JSON or YAML."""
+    path = folder / runfolder.LOCK
+    content = _read(path)
+    decode = msgspec.json.decode if content.lstrip().startswith(b"{") else msgspec.yaml.decode
+    try:
+        return decode(content, type=Lock)
+    except msgspec.DecodeError as error:
+        raise DataError(f"not a lock: {error}", where=str(path), hint=_AGAIN) from error
+
+
+def read_rows(folder: Path) -> Iterator[SampleRow]:
+    """The lines of `samples.jsonl`, one at a time."""
+    path = folder / runfolder.SAMPLES
+    decoder = msgspec.json.Decoder(SampleRow)
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                try:
+                    yield decoder.decode(line)
+                except msgspec.DecodeError as error:
+                    raise DataError(f"not a sample row: {error}", where=f"{path}:{number}", hint=_AGAIN) from error
+    except FileNotFoundError as error:
+        raise DataError("the run folder has no samples", where=str(path), hint=_AGAIN) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        hint = "name a folder under runs/; evalkit ls lists them"
+        raise DataError("not a run folder: the file is missing", where=str(path), hint=hint) from error

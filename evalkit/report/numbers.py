@@ -1,0 +1,72 @@
+"""How numbers are printed. Report and screen use these functions only, so both always show the same figures.
+
+Every number is rounded here and nowhere else. What is not known is a dash.
+"""
+
+from __future__ import annotations
+
+from evalkit.stats.intervals import Interval
+
+DASH = "–"
+
+
+def pct(share: float | None) -> str:
+    """0.2333 → `23.3 %`."""
+    return DASH if share is None else f"{100.0 * share:.1f} %"
+
+
+def interval(bounds: Interval | tuple[float, float] | None) -> str:
+    """(0.1667, 0.3158) → `16.7 to 31.6 %`."""
+    return DASH if bounds is None else f"{100.0 * bounds[0]:.1f} to {100.0 * bounds[1]:.1f} %"
+
+
+def points(share: float | None) -> str:
+    """A difference of shares in percentage points: 0.0744 → `7.4 points`."""
+    return DASH if share is None else f"{100.0 * share:.1f} points"
+
+
+def count(number: float | None) -> str:
+    """1234 → `1,234`."""
+    return DASH if number is None else f"{number:,.0f}"
+
+
+def of(part: int, whole: int) -> str:
+    """(28, 120) → `28 of 120`."""
+    return f"{count(part)} of {count(whole)}"
+
+
+def seconds(duration: float | None) -> str:
+    """8.42 → `8.4 s`, 125 → `2 min 05 s`, 3780 → `1 h 03 min`."""
+    if duration is None:
+        return DASH
+    if duration < 59.95:
+        return f"{duration:.1f} s"
+    if duration < 3599.5:
+        minutes, rest = divmod(round(duration), 60)
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(round(duration / 60.0), 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def rate(per_second: float | None) -> str:
+    """81.27 → `81.3`; above a hundred without the decimal."""
+    if per_second is None:
+        return DASH
+    return f"{per_second:.1f}" if per_second < 99.95 else f"{per_second:,.0f}"
+
+
+def usd(amount: float | None) -> str:
+    """0.00786 → `$0.0079`, 12.3 → `$12.30`; an unknown cost is `unknown`, never zero."""
+    if amount is None:
+        return "unknown"
+    return f"${amount:,.2f}" if amount >= 1.0 or amount == 0.0 else f"${amount:.2g}"
+
+
+def per(amount: float | None, units: float | None) -> float | None:
+    """A ratio, or None where a part is unknown or nothing was counted."""
+    return None if amount is None or not units else amount / units
+
+
+def plural(number: int, noun: str) -> str:
+    """(1, "item") → `1 item`, (1200, "item") → `1,200 items`."""
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"

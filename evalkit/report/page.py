@@ -1,0 +1,143 @@
+"""Everything a report template may show, gathered from the folder of one run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from evalkit.core.digest import digest
+from evalkit.core.runfolder import Lock, RunRecord, TaskLock
+from evalkit.core.types import SampleRow
+from evalkit.report import verdict
+from evalkit.report.excerpts import Excerpts, SamplingSeen, StepExcerpts, VoidReason
+from evalkit.report.results import Results, StepResults
+
+_ABSOLUTE = re.compile(
+    r"""(?:^|(?<=[\s=('",]))(?:file:(?://)?)?(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'"),]+[/\\])*(?=[^\s/\\])"""
+)
+_MEANING = {
+    "wrong_answer": "an answer, and it is wrong",
+    "no_answer": "no answer could be found in the text",
+    "no_code": "no program could be found in the text",
+    "syntax_error": "the program does not compile",
+    "runtime_error": "the program ended with an exception",
+    "timeout": "the program did not end in time",
+    "memory": "the program needed too much memory",
+    "output_limit": "the program printed too much",
+    "violation": "the program tried what the sandbox forbids",
+}
+
+
+class ClassLine(Struct, frozen=True):
+    """One class of failure over the categories, in the order of `StepPage.order`."""
+
+    name: str
+    meaning: str
+    counts: tuple[int, ...]
+    total: int
+
+
+class Example(Struct, frozen=True):
+    """A failed sample of a category."""
+
+    category: str
+    row: SampleRow
+
+
+class StepPage(Struct, frozen=True, kw_only=True):
+    """What there is to say of one step."""
+
+    name: str
+    results: StepResults
+    verdict: str
+    answers_per_item: int
+    cautions: tuple[str, ...]
+    unsaid: tuple[str, ...]
+    fields: tuple[str, ...]
+    classes: tuple[ClassLine, ...]
+    examples: tuple[Example, ...]
+    voids: tuple[VoidReason, ...]
+    sampling: tuple[SamplingSeen, ...]
+    tasks: tuple[TaskLock, ...]
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return self.results.order
+
+
+class ModelPage(Struct, frozen=True):
+    """A model and what it is known by."""
+
+    name: str
+    engine: str
+    digest: str
+    parts: dict[str, str]
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """What there is to say of a run. Nothing in it depends on the clock, the machine or its paths."""
+
+    title: str
+    about: str
+    stamps: tuple[str, ...]
+    steps: tuple[StepPage, ...]
+    models: tuple[ModelPage, ...]
+    lock: Lock
+    lock_digest: str
+
+
+def build(run: RunRecord, lock: Lock, results: Results, excerpts: Excerpts) -> Page:
+    """The page of a run."""
+    return Page(
+        title=run.name or "Evaluation run",
+        about=run.about,
+        stamps=results.stamps,
+        steps=tuple(_step(name, results.steps[name], excerpts, lock) for name in results.order),
+        models=tuple(
+            ModelPage(name, model.engine, digest(model), {key: portable(part) for key, part in model.parts.items()})
+            for name, model in sorted(lock.models.items())
+        ),
+        lock=lock,
+        lock_digest=digest(lock),
+    )
+
+
+def _step(name: str, results: StepResults, excerpts: Excerpts, lock: Lock) -> StepPage:
+    seen = excerpts.steps.get(name, StepExcerpts())
+    fields = dict.fromkeys(field for category in results.order for field in results.categories[category].groups)
+    return StepPage(
+        name=name,
+        results=results,
+        verdict=verdict.sentence(results),
+        answers_per_item=seen.answers_per_item,
+        cautions=tuple(verdict.cautions(results)),
+        unsaid=tuple(verdict.unsaid(results, seen)),
+        fields=tuple(fields),
+        classes=tuple(_classes(results)),
+        examples=tuple(
+            Example(category, row)
+            for category in results.order
+            for row in seen.examples(category, results.categories[category].metrics.classes)
+        ),
+        voids=tuple(seen.voids.values()),
+        sampling=tuple(seen.sampling.values()),
+        tasks=tuple(task for task in lock.tasks if task.step == name),
+    )
+
+
+def _classes(results: StepResults) -> Iterable[ClassLine]:
+    """The passed answers and each class of failure: together all scored answers, unless scores are shares."""
+    if not results.all.metrics.classes:
+        return
+    passed = tuple(results.categories[category].metrics.answers.passed for category in results.order)
+    yield ClassLine("passed", "", passed, results.all.metrics.answers.passed)
+    for name, total in results.all.metrics.classes.items():
+        counts = tuple(results.categories[category].metrics.classes.get(name, 0) for category in results.order)
+        yield ClassLine(name, _MEANING.get(name, ""), counts, total)
+
+
+def portable(text: str) -> str:
+    """The text with the folders of absolute paths left out: they say nothing to a reader on another machine."""
+    return _ABSOLUTE.sub("…/", text)

@@ -1,0 +1,133 @@
+"""The types of `results.json`: every number of a run. `collect.py` computes them, `schema/` describes the file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from evalkit.stats.intervals import Method
+
+_Bounds = tuple[float, float]
+
+
+class Rate(Struct, frozen=True):
+    """A mean over `n` items with its interval; None where n is 0."""
+
+    n: int
+    score: float | None
+    interval: _Bounds | None
+    method: Method | None
+
+
+class Answers(Struct, frozen=True):
+    """Answers, not items: `candidates` are all that were generated, `n` the selected ones, scored or void.
+
+    `passed` are the scored answers whose outcome is a pass; where scores are shares, none is.
+    """
+
+    candidates: int
+    n: int
+    scored: int
+    passed: int
+    void: int
+
+
+class Tests(Struct, frozen=True):
+    """Unit tests of all scored programs together."""
+
+    passed: int
+    total: int
+    share: float | None
+
+
+class Tokens(Struct, frozen=True):
+    """Summed over all candidates; None where a back end did not count."""
+
+    prompt: int | None
+    completion: int | None
+
+
+class Seconds(Struct, frozen=True):
+    """Summed over all candidates: the answers' shares of their batches, and wall time of programs in the sandbox."""
+
+    generation: float | None
+    sandbox: float | None
+
+
+class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
+    """What else was measured. `truncated` answers hit max_tokens; `classes` counts failed answers by their class."""
+
+    pass_at_1: Rate
+    answers: Answers
+    tests: Tests
+    tokens: Tokens
+    seconds: Seconds
+    truncated: int
+    truncated_failed: int
+    no_answer: int
+    classes: dict[str, int]
+    usd: float | None
+
+
+class Measure(Struct, frozen=True):
+    """The block M of `results.json`. `n`, `scored` and `void` count items; an item is void when all its answers are."""
+
+    n: int
+    scored: int
+    void: int
+    score: float | None
+    interval: _Bounds | None
+    method: Method | None
+    metrics: Metrics
+
+
+Groups = dict[str, dict[str, Measure]]
+
+
+class CategoryMeasure(Measure, frozen=True):
+    """A category, broken down by the fields its task names."""
+
+    task: str
+    split: str
+    groups: Groups
+
+
+class Macro(Struct, frozen=True):
+    """The mean of category scores, each category counted alike."""
+
+    score: float | None
+    categories: int
+
+
+class StepResults(Struct, frozen=True, kw_only=True):
+    """One step. `all` is the micro mean: each item counts alike. `order` lists the categories as the spec has them."""
+
+    kind: Literal["bench"] = "bench"
+    model: str
+    order: tuple[str, ...]
+    all: Measure
+    macro: Macro
+    categories: dict[str, CategoryMeasure]
+    groups: Groups
+
+
+class Results(Struct, frozen=True, kw_only=True):
+    """`results.json`. `stamps` are the sentences that must stand wherever these numbers stand."""
+
+    evalkit: int = 1
+    name: str
+    stamps: tuple[str, ...]
+    order: tuple[str, ...]
+    steps: dict[str, StepResults]
+
+
+def encode(results: Results) -> bytes:
+    """Strict JSON, keys sorted, floats as they are."""
+    return msgspec.json.format(msgspec.json.encode(results, order="sorted"), indent=2) + b"\n"
+
+
+def decode(content: bytes) -> Results:
+    """The results in a `results.json`."""
+    return msgspec.json.decode(content, type=Results)

@@ -1,0 +1,156 @@
+"""The sentences of a report: what was found, what makes it doubtful, what it does not say.
+
+Each sentence is written by a rule from the numbers alone. The words "better" and "improved" need a comparison, so they
+are not used here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from evalkit.report import numbers
+from evalkit.report.excerpts import StepExcerpts
+from evalkit.report.results import CategoryMeasure, Measure, StepResults
+from evalkit.report.text import cell
+
+_WIDE = 0.2
+_UNEVEN = 0.02
+_NOTABLE_NO_ANSWER = 0.05
+_FLIPS = 6
+"""With fewer one-way flips than six, the exact McNemar test cannot give p < 0.05: 2 · (1/2)^5 = 0.0625."""
+
+
+def sentence(step: StepResults) -> str:
+    """The finding in one sentence, by the measure that fits the scores."""
+    total = step.all
+    if total.score is None:
+        return f"**{cell(step.model)}** has no score: none of {numbers.plural(total.n, 'item')} could be scored."
+    score = f"{numbers.pct(total.score)} (95 % interval {numbers.interval(total.interval)})"
+    if total.metrics.pass_at_1.n == total.metrics.answers.scored:  # each item answered once, passed or not
+        solved = numbers.of(total.metrics.answers.passed, total.scored)
+        return f"**{cell(step.model)}** solved {solved} items: {score}. {_voids(total)}"
+    over = numbers.plural(total.scored, "item")
+    return f"**{cell(step.model)}** scored {score} on average over {over}. {_voids(total)}"
+
+
+def _voids(measure: Measure) -> str:
+    void = measure.metrics.answers.void
+    if void == 0:
+        return "Nothing is void."
+    return f"{numbers.plural(void, 'answer')} could not be measured: void, not counted."
+
+
+def cautions(step: StepResults) -> list[str]:
+    """What a careful reader must know before quoting the numbers of a step."""
+    return [*_wide(step), *_extremes(step), *_uneven(step), *_truncated(step.all), *_no_answer(step.all)]
+
+
+def _wide(step: StepResults) -> Iterator[str]:
+    wide = [
+        f"{cell(name)} ({numbers.interval(category.interval)} from {numbers.plural(category.scored, 'item')})"
+        for name, category in _categories(step)
+        if category.interval and category.interval[1] - category.interval[0] > _WIDE
+    ]
+    if wide:
+        yield f"Wide intervals, too wide to rank anything by: {'; '.join(wide)}."
+
+
+def _extremes(step: StepResults) -> Iterator[str]:
+    for name, category in _categories(step):
+        if category.interval is None or category.score not in (0.0, 1.0):
+            continue
+        low, high = category.interval
+        if category.score == 0.0:
+            yield (
+                f"Nothing in {cell(name)} was solved. The true rate may still be up to {numbers.pct(high)}, "
+                "and a loss of ability cannot show here."
+            )
+        else:
+            yield (
+                f"Everything in {cell(name)} was solved. The true rate may still be as low as {numbers.pct(low)}, "
+                "and a gain cannot show here."
+            )
+
+
+def _uneven(step: StepResults) -> Iterator[str]:
+    micro, macro = step.all.score, step.macro.score
+    if micro is not None and macro is not None and abs(micro - macro) >= _UNEVEN:
+        yield (
+            f"The categories differ in size: {numbers.pct(micro)} counts each item alike, {numbers.pct(macro)} each "
+            "category alike. Say which of the two you quote."
+        )
+
+
+def _truncated(total: Measure) -> Iterator[str]:
+    metrics = total.metrics
+    if not metrics.truncated:
+        return
+    share = numbers.pct(numbers.per(metrics.truncated, metrics.answers.scored))
+    said = f"Cut off at `max_tokens`: {numbers.of(metrics.truncated, metrics.answers.scored)} answers ({share}), "
+    said += f"of which {numbers.count(metrics.truncated_failed)} failed."
+    if total.score is not None and metrics.truncated_failed and metrics.answers.scored == total.scored:
+        most = total.score + metrics.truncated_failed / total.scored
+        said += f" With room to finish, the score could be anything up to {numbers.pct(most)}."
+    yield said
+
+
+def _no_answer(total: Measure) -> Iterator[str]:
+    missing, scored = total.metrics.no_answer, total.metrics.answers.scored
+    if scored and missing / scored >= _NOTABLE_NO_ANSWER:
+        yield (
+            f"In {numbers.of(missing, scored)} answers ({numbers.pct(missing / scored)}) no answer could be found, and "
+            "they count as failed. Read some of them: a model that ignores the format is not one that cannot solve."
+        )
+
+
+def unsaid(step: StepResults, seen: StepExcerpts) -> list[str]:
+    """Claims that the step does not support, each with the reason."""
+    return [
+        f"That any other model or setting does better or worse: nothing was compared. {_smallest(step)}",
+        *_variation(seen),
+        "How the model does with another prompt wording, chat template or extraction rule: one of each was used.",
+        "Whether the model met these items in training: nothing here can tell.",
+        *_breakdown(step),
+    ]
+
+
+def _smallest(step: StepResults) -> str:
+    counted = [(name, category.scored) for name, category in _categories(step) if category.scored >= _FLIPS]
+    if not counted:
+        return f"With fewer than {_FLIPS} items no paired comparison can reach p < 0.05."
+    needed = [
+        f"{numbers.points(_FLIPS / scored)} in {cell(name)} ({numbers.plural(scored, 'item')})"
+        for name, scored in counted
+    ]
+    return (
+        "Between two runs on these items, one answer each, a difference below "
+        f"{_joined(needed)} cannot reach p < 0.05 (exact McNemar needs {_FLIPS} flips one way)."
+    )
+
+
+def _variation(seen: StepExcerpts) -> Iterator[str]:
+    known = [entry.effective for entry in seen.sampling.values() if entry.effective is not None]
+    if seen.answers_per_item > 1:
+        return
+    if any(not sampling.greedy for sampling in known):
+        yield "How much answers vary: each item was asked once, with random sampling. Another seed gives other answers."
+    elif known:
+        yield "How the model does when it is sampled: each item was asked once, greedily."
+    else:
+        yield "How the answers came about: they are recordings, their sampling parameters are not known."
+
+
+def _breakdown(step: StepResults) -> Iterator[str]:
+    groups = sum(len(values) for _, category in _categories(step) for values in category.groups.values())
+    if groups > 1:
+        yield (
+            f"That one of the {groups} groups above is special: among so many small groups some look extreme by chance."
+        )
+
+
+def _categories(step: StepResults) -> list[tuple[str, CategoryMeasure]]:
+    return [(name, step.categories[name]) for name in step.order]
+
+
+def _joined(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"

@@ -1,0 +1,34 @@
+"""From a run folder to `results.json`, `samples.parquet` and `report.md` in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evalkit.core import runfolder
+from evalkit.fetch.cache import write_file
+from evalkit.report import page
+from evalkit.report.collect import Collector
+from evalkit.report.excerpts import Excerpts
+from evalkit.report.folder import read_lock, read_rows, read_run
+from evalkit.report.render import render
+from evalkit.report.results import Results, encode
+from evalkit.report.tables import ParquetFile
+
+
+def write(folder: Path) -> Results:
+    """Read the run's rows once and write all three files, each whole or not at all.
+
+    Raises DataError when the folder is not a run folder or a line of it cannot be read.
+    """
+    run, lock = read_run(folder), read_lock(folder)
+    collector, excerpts = Collector(), Excerpts()
+    with ParquetFile(folder / runfolder.PARQUET) as parquet:
+        for row in read_rows(folder):
+            collector.add(row)
+            excerpts.add(row)
+            parquet.add(row)
+    results = collector.results(run)
+    write_file(folder / runfolder.RESULTS, encode(results))
+    report = render(page.build(run, lock, results, excerpts), run.template)
+    write_file(folder / runfolder.REPORT, report.encode("utf-8", "backslashreplace"))
+    return results

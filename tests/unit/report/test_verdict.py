@@ -1,0 +1,144 @@
+"""The sentences of a report, each from the numbers that call for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from evalkit.core.runfolder import RunRecord
+from evalkit.core.types import SampleRow, SamplingParams
+from evalkit.report import verdict
+from evalkit.report.collect import collect
+from evalkit.report.excerpts import StepExcerpts
+from evalkit.report.results import StepResults
+
+Build = Callable[..., SampleRow]
+RUN = RunRecord(id="r", state="complete", started="")
+
+
+def made(rows: list[SampleRow]) -> tuple[StepResults, StepExcerpts]:
+    seen = StepExcerpts()
+    for one in rows:
+        seen.add(one)
+    return collect(rows, RUN).steps["s"], seen
+
+
+def outcomes(row: Build, passed: int, failed: int, void: int = 0, **known: object) -> list[SampleRow]:
+    marks = ["pass"] * passed + ["fail"] * failed + ["void"] * void
+    return [row(id=str(index), outcome=outcome, **known) for index, outcome in enumerate(marks)]
+
+
+def test_the_finding(row: Build) -> None:
+    """Counts, rate, interval, void: one line."""
+    step, _ = made(outcomes(row, 28, 92, void=1))
+    assert verdict.sentence(step) == (
+        "**m** solved 28 of 120 items: 23.3 % (95 % interval 16.7 to 31.7 %). "
+        "1 answer could not be measured: void, not counted."
+    )
+
+
+def test_the_finding_of_several_answers(row: Build) -> None:
+    """Where items are answered more than once, or scored in shares, nothing is called solved."""
+    step, _ = made([row(id=str(item), sample=k, outcome="fail" if k else "pass") for item in range(9) for k in (0, 1)])
+    assert verdict.sentence(step) == (
+        "**m** scored 50.0 % (95 % interval 22.7 to 77.3 %) on average over 9 items. Nothing is void."
+    )
+    shares, _ = made([row(id=str(item), outcome="score", score=item / 10) for item in range(10)])
+    assert "solved" not in verdict.sentence(shares)
+
+
+def test_the_finding_of_nothing(row: Build) -> None:
+    """All void is no score, not zero."""
+    step, _ = made(outcomes(row, 0, 0, void=2))
+    assert verdict.sentence(step) == "**m** has no score: none of 2 items could be scored."
+
+
+def test_no_caution_without_cause(row: Build) -> None:
+    """A large clean category needs none."""
+    step, _ = made(outcomes(row, 200, 200))
+    assert verdict.cautions(step) == []
+
+
+def test_wide_intervals(row: Build) -> None:
+    """A category whose interval is wider than twenty points is named with it."""
+    step, _ = made(outcomes(row, 10, 10) + outcomes(row, 200, 200, category="big"))
+    assert verdict.cautions(step) == ["Wide intervals, too wide to rank anything by: c (29.9 to 70.1 % from 20 items)."]
+
+
+def test_floor_and_ceiling(row: Build) -> None:
+    """None of 100 is not a rate of zero."""
+    step, _ = made(outcomes(row, 0, 100) + outcomes(row, 100, 0, category="d"))
+    assert verdict.cautions(step) == [
+        "Nothing in c was solved. The true rate may still be up to 3.7 %, and a loss of ability cannot show here.",
+        "Everything in d was solved. The true rate may still be as low as 96.3 %, and a gain cannot show here.",
+    ]
+
+
+def test_micro_and_macro_apart(row: Build) -> None:
+    """Where the two means differ by two points, the reader is asked to say which."""
+    step, _ = made(outcomes(row, 150, 150) + outcomes(row, 120, 30, category="d"))
+    assert verdict.cautions(step) == [
+        "The categories differ in size: 60.0 % counts each item alike, 65.0 % each category alike. "
+        "Say which of the two you quote."
+    ]
+
+
+def test_truncation_and_its_bound(row: Build) -> None:
+    """Cut answers are counted, and how much they can hide is said."""
+    step, _ = made([*outcomes(row, 100, 100), row(id="x", outcome="fail", finish_reason="length")])
+    assert verdict.cautions(step) == [
+        "Cut off at `max_tokens`: 1 of 201 answers (0.5 %), of which 1 failed. "
+        "With room to finish, the score could be anything up to 50.2 %."
+    ]
+
+
+def test_missing_answers(row: Build) -> None:
+    """Ten of 210 without an answer are few, eleven of 211 are said."""
+    few, _ = made(outcomes(row, 100, 100) + [row(id=f"x{i}", outcome="fail", error_class="no_code") for i in range(10)])
+    assert verdict.cautions(few) == []
+    many, _ = made(
+        outcomes(row, 100, 100) + [row(id=f"x{i}", outcome="fail", error_class="no_code") for i in range(11)]
+    )
+    [caution] = verdict.cautions(many)
+    assert caution.startswith("In 11 of 211 answers (5.2 %) no answer could be found")
+
+
+def test_names_are_no_markup(row: Build) -> None:
+    """A category may be called anything."""
+    step, _ = made(outcomes(row, 1, 1, category="<b>|*x*"))
+    assert "&lt;b&gt;\\|\\*x\\* (" in verdict.cautions(step)[0]
+
+
+def test_what_a_greedy_run_does_not_say(row: Build) -> None:
+    """The smallest difference that the items can show, and what one greedy answer leaves open."""
+    step, seen = made(outcomes(row, 10, 10) + outcomes(row, 3, 2, category="tiny"))
+    claims = verdict.unsaid(step, seen)
+    assert claims[0] == (
+        "That any other model or setting does better or worse: nothing was compared. Between two runs on these items, "
+        "one answer each, a difference below 30.0 points in c (20 items) cannot reach p < 0.05 "
+        "(exact McNemar needs 6 flips one way)."
+    )
+    assert claims[1] == "How the model does when it is sampled: each item was asked once, greedily."
+
+
+def test_what_fewer_than_six_items_can_show(row: Build) -> None:
+    """Nothing at all."""
+    step, seen = made(outcomes(row, 3, 2))
+    assert "With fewer than 6 items no paired comparison can reach p < 0.05." in verdict.unsaid(step, seen)[0]
+
+
+def test_what_one_random_answer_leaves_open(row: Build) -> None:
+    """One draw per item says nothing of the next; several do; recordings say nothing of how they were made."""
+    hot = SamplingParams(temperature=0.8)
+    once = verdict.unsaid(*made(outcomes(row, 3, 3, effective=hot)))
+    assert any("Another seed gives other answers" in claim for claim in once)
+    twice = verdict.unsaid(*made([row(sample=k, effective=hot) for k in (0, 1)]))
+    assert not any("each item was asked once" in claim for claim in twice)
+    recorded = verdict.unsaid(*made(outcomes(row, 3, 3, effective=None)))
+    assert any("they are recordings" in claim for claim in recorded)
+
+
+def test_many_groups(row: Build) -> None:
+    """Break-downs invite stories."""
+    rows = [row(id=str(i), groups={"level": str(i % 4)}) for i in range(12)]
+    assert verdict.unsaid(*made(rows))[-1].startswith("That one of the 4 groups above is special")
+    assert not any("groups above" in claim for claim in verdict.unsaid(*made(outcomes(row, 6, 6))))
