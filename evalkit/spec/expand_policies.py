@@ -1,0 +1,104 @@
+"""Policies in long form: every sampling parameter written out."""
+
+from __future__ import annotations
+
+from evalkit.core.types import Json
+from evalkit.spec.diagnostics import Diagnostics
+from evalkit.spec.nodes import Node, Path, Place, default, derived
+
+BUILT_IN = "greedy"
+_SHORT = "policy"
+_DEFAULTS: dict[str, Json] = {
+    "temperature": 0.0,
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "stop": [],
+    "samples": 1,
+}
+_WHOLE = frozenset({"top_k", "max_tokens", "seed", "samples"})
+
+
+class Policies:
+    """The policies of one spec: those it defines, the built-in one, and the one of the short form."""
+
+    def __init__(self, root: Node, seed: Node, diagnostics: Diagnostics) -> None:
+        self._seed = seed
+        self._diagnostics = diagnostics
+        defined = root.get("policies")
+        self._place: Place | None = defined.place if defined else None
+        self._known = {
+            name: self._long(node, ("policies", name)) for name, node in (defined.map if defined else {}).items()
+        }
+        self._refuse_other_greedy(defined)
+        self._default = self._short(root.get("policy"))
+
+    def node(self) -> Node:
+        """All policies, the built-in one included where it is used."""
+        return Node(self._known, self._place)
+
+    def of_step(self, given: Node | None, suite: Node | None, path: Path) -> Node:
+        """The policy of each category: what the step says, else what the suite says, else the step's `default`."""
+        chosen = dict(given.map) if given is not None and given.is_map else {"default": given or self._default}
+        chosen.setdefault("default", self._default)
+        for category, use in (suite.map if suite else {}).items():
+            own = use.get("policy")
+            if own is not None:
+                chosen.setdefault(category, own)
+        for category, node in chosen.items():
+            self._check_known(node, (*path, category) if given is not None and given.is_map else path)
+        return Node(chosen, given.place if given else None)
+
+    def _check_known(self, node: Node, path: Path) -> None:
+        if node.content == BUILT_IN:
+            self._known.setdefault(BUILT_IN, self._long(derived({}, None), ("policies", BUILT_IN)))
+        elif node.content not in self._known:
+            known = {*self._known, BUILT_IN}
+            self._diagnostics.unknown(node, path, f"unknown policy '{node.content}'", known)
+
+    def _short(self, node: Node | None) -> Node:
+        if node is None:
+            return default(BUILT_IN)
+        if not node.is_map:
+            return node
+        self._known[_SHORT] = self._long(node, ("policy",))
+        return derived(_SHORT, node.place)
+
+    def _long(self, node: Node, path: Path) -> Node:
+        given = node.map
+        self._check_greedy(node, path)
+        entries = {key: _normal(key, child) for key, child in given.items() if key != "greedy"}
+        entries.setdefault("seed", self._seed)
+        for key, value in _DEFAULTS.items():
+            entries.setdefault(key, default(value))
+        return Node(entries, node.place)
+
+    def _check_greedy(self, node: Node, path: Path) -> None:
+        greedy, temperature = node.get("greedy"), node.get("temperature")
+        if greedy is None or temperature is None:
+            return
+        if greedy.content is True and temperature.content != 0:
+            message = "`greedy: true` means temperature 0"
+            self._diagnostics.error(temperature.place, (*path, "temperature"), message, hint="keep one of the two")
+        if greedy.content is False and temperature.content == 0:
+            message = "temperature 0 is greedy"
+            self._diagnostics.error(
+                greedy.place, (*path, "greedy"), message, hint="remove it, or raise the temperature"
+            )
+
+    def _refuse_other_greedy(self, defined: Node | None) -> None:
+        node = defined.get(BUILT_IN) if defined else None
+        if node is not None and self._known[BUILT_IN].map["temperature"].content != 0:
+            message = f"`{BUILT_IN}` is built in and means temperature 0"
+            self._diagnostics.error(node.place, ("policies", BUILT_IN), message, hint="use another name", at_key=True)
+
+
+def _normal(key: str, node: Node) -> Node:
+    """One form for equal values: `0` and `0.0` are the same temperature, a single stop is a list of one."""
+    value = node.content
+    if key == "stop" and isinstance(value, str):
+        return Node([derived(value, node.place)], node.place)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Node(int(value) if key in _WHOLE else float(value), node.place)
+    return node

@@ -1,0 +1,149 @@
+"""Warnings about what is allowed and probably not meant. Each has a code that `# evalkit: ignore[W001]` silences.
+
+W001  a hub revision that can move
+W002  a number written as text
+W003  several samples that will all be the same
+W004  best-of-n of candidates that will mostly be the same
+W005  a stop text that holds a backslash where a line break was meant
+W006  a definition that nothing uses
+W007  a sample too small to say much
+W008  a void budget that hides failures
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Set
+
+from evalkit.spec import scalars
+from evalkit.spec.diagnostics import LINE_BREAK, Diagnostic, Diagnostics
+from evalkit.spec.nodes import Node, Path, walk
+from evalkit.spec.references import used_names
+
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_IGNORE = re.compile(r"#\s*evalkit:\s*ignore\[([^\]]*)\]")
+_ESCAPE = re.compile(r"\\[ntr]")
+_Z_95 = 1.959963984540054
+_SMALL_SAMPLE = 30
+_DIVERSE_TEMPERATURE = 0.3
+_LARGE_VOID_BUDGET = 0.1
+_SECTIONS = ("models", "suites", "policies", "tasks", "judges", "rubrics")
+
+
+def lint(written: Node, long: Node, diagnostics: Diagnostics) -> None:
+    """Warn about a spec of right shape: `written` is the document as it was written, `long` its long form."""
+    _movable_revisions(long, diagnostics)
+    _numbers_as_text(written, diagnostics)
+    _policies(long, diagnostics)
+    _small_samples(long, diagnostics)
+    budget = long.map["void_budget"]
+    if budget.content > _LARGE_VOID_BUDGET:
+        message = f"up to {budget.content:.0%} of the answers may be missing without anybody being told"
+        diagnostics.warn("W008", budget.place, ("void_budget",), message)
+
+
+def lint_task(root: Node, at: Path, diagnostics: Diagnostics) -> None:
+    """Warn about a sound task document."""
+    for path, node in walk(root.map["data"], (*at, "data")):
+        if "hub" in node.map:
+            _movable(node, path, "the data set", diagnostics)
+    if "stop" in root.map:
+        _stops(root.map["stop"], (*at, "stop"), diagnostics)
+
+
+def silence(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> tuple[Diagnostic, ...]:
+    """Leave out the warnings that a comment on their line asks to leave out."""
+    rows = {name: LINE_BREAK.split(text) for name, text in sources.items()}
+    return tuple(found for found in diagnostics if not _is_ignored(found, rows.get(found.file, [])))
+
+
+def _is_ignored(found: Diagnostic, rows: list[str]) -> bool:
+    if found.severity != "warning" or not 0 < found.line <= len(rows):
+        return False
+    comment = _IGNORE.search(rows[found.line - 1])
+    return comment is not None and found.code in {code.strip() for code in comment[1].split(",")}
+
+
+def _movable_revisions(long: Node, diagnostics: Diagnostics) -> None:
+    for name, model in long.map["models"].map.items():
+        if "hub" in model.map:
+            _movable(model, ("models", name), "the model", diagnostics)
+
+
+def _movable(node: Node, path: Path, what: str, diagnostics: Diagnostics) -> None:
+    revision = node.get("revision")
+    if revision is None or revision.place is None:
+        message = f"{what} has no revision and can move; pin a commit"
+        diagnostics.warn("W001", node.map["hub"].place, (*path, "hub"), message)
+    elif not _COMMIT.fullmatch(str(revision.content)):
+        message = f"revision '{revision.content}' can move; pin a commit"
+        diagnostics.warn("W001", revision.place, (*path, "revision"), message)
+
+
+def _numbers_as_text(written: Node, diagnostics: Diagnostics) -> None:
+    """Where the schema asks for a number, text is an error already; here is the rest."""
+    for path, node in walk(written):
+        if path[:1] != ("vars",) and "options" not in path:
+            continue
+        if isinstance(node.content, str) and scalars.looks_like_number(node.content):
+            message = f'"{node.content}" is text; without quotes it is a number'
+            diagnostics.warn("W002", node.place, path, message)
+
+
+def _policies(long: Node, diagnostics: Diagnostics) -> None:
+    for name, policy in long.map["policies"].map.items():
+        path: Path = ("policies", name)
+        temperature, samples = policy.map["temperature"].content, policy.map["samples"]
+        if samples.content > 1 and temperature == 0:
+            message = f"{samples.content} samples at temperature 0 are all the same; raise the temperature"
+            diagnostics.warn("W003", samples.place, (*path, "samples"), message)
+        best_of = policy.get("best_of")
+        if best_of is not None and temperature < _DIVERSE_TEMPERATURE:
+            message = f"best_of with temperature {temperature}: candidates are often identical"
+            diagnostics.warn("W004", best_of.place, (*path, "best_of"), message)
+        _stops(policy.map["stop"], (*path, "stop"), diagnostics)
+
+
+def _stops(stops: Node, path: Path, diagnostics: Diagnostics) -> None:
+    for index, stop in enumerate(stops.items):
+        if isinstance(stop.content, str) and _ESCAPE.search(stop.content):
+            message = f"'{stop.content}' is a backslash and a letter; a line break is written \"\\n\" in double quotes"
+            diagnostics.warn("W005", stop.place, (*path, index), message)
+
+
+def unused(written: Node, long: Node, used_variables: Set[str], main: str, diagnostics: Diagnostics) -> None:
+    """Warn about what nothing uses, of all that the main file itself defines: what it inherits may be for others."""
+    used = used_names(long)
+    for section in _SECTIONS:
+        for name, node in (written.map[section].map if section in written.map else {}).items():
+            if (section, name) not in used and node.place is not None and node.place.file == main:
+                message = f"nothing uses the {_SINGULAR[section]} '{name}'"
+                diagnostics.warn("W006", node.place, (section, name), message, at_key=True)
+    for name, node in (written.map["vars"].map if "vars" in written.map else {}).items():
+        if name not in used_variables and node.place is not None and node.place.file == main:
+            diagnostics.warn("W006", node.place, ("vars", name), f"nothing uses the variable '{name}'", at_key=True)
+
+
+_SINGULAR = {
+    "models": "model",
+    "suites": "suite",
+    "policies": "policy",
+    "tasks": "task",
+    "judges": "judge",
+    "rubrics": "rubric",
+}
+
+
+def _small_samples(long: Node, diagnostics: Diagnostics) -> None:
+    for path, node in walk(long.map["suites"], ("suites",)):
+        if path[-2:] == ("sample", "n") and node.content < _SMALL_SAMPLE:
+            width = 100 * wilson_half_width(node.content)
+            items = "1 item" if node.content == 1 else f"{node.content} items"
+            message = f"{items} give a score ± {width:.0f} points at most (Wilson 95 %)"
+            diagnostics.warn("W007", node.place, path, message)
+
+
+def wilson_half_width(n: float) -> float:
+    """Half the width of the 95 % Wilson interval around a score of one half, its widest: z / (2 √(n + z²))."""
+    return _Z_95 / (2 * math.sqrt(n + _Z_95**2))

@@ -1,0 +1,152 @@
+"""A task document whose shape is right → a Task, after what a schema cannot say was checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evalkit.core import registry
+from evalkit.core.errors import EvalkitError, PrerequisiteError
+from evalkit.core.types import Json, Message
+from evalkit.spec.diagnostics import Diagnostics
+from evalkit.spec.model import DataSource, Task
+from evalkit.spec.nodes import Node, Place, Span
+from evalkit.spec.nodes import Path as NodePath
+
+_FORMS = ("prompt", "messages", "text", "turns")
+_DEFAULT_SPLIT = "test"
+_DEFAULT_MAX_TOKENS = 512
+LATER = "not yet available in evalkit 0.1"
+
+
+def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagnostics) -> Task | None:
+    """The task, or None with diagnostics. `at` is where its map stands in the document, `folder` the file's folder."""
+    before = len(diagnostics.all())
+    _check_form(root, at, diagnostics)
+    _check_sources(root, at, diagnostics)
+    _check_templates(root, at, diagnostics)
+    scorer, options = _scorer(root, at, diagnostics)
+    if any(found.severity == "error" for found in diagnostics.all()[before:]):
+        return None
+    plain = root.plain()
+    return Task(
+        name=name,
+        about=plain.get("about", ""),
+        source=plain.get("source", ""),
+        license=plain.get("license", ""),
+        category=plain.get("category", name),
+        data=_data(plain["data"]),
+        id=plain["id"],
+        scorer=scorer,
+        scorer_options=options,
+        messages=_messages(plain),
+        text=plain.get("text"),
+        fields=plain.get("fields", {}),
+        groups=tuple(plain.get("groups", ())),
+        strata=plain.get("strata"),
+        max_tokens=int(plain.get("max_tokens", _DEFAULT_MAX_TOKENS)),
+        stop=tuple(plain.get("stop", ())),
+        folder=folder,
+    )
+
+
+def _data(plain: Json) -> dict[str, tuple[DataSource, ...]]:
+    splits = {_DEFAULT_SPLIT: plain} if isinstance(plain, list) else plain
+    return {split: tuple(DataSource(**place) for place in places) for split, places in splits.items()}
+
+
+def _messages(plain: Json) -> tuple[Message, ...]:
+    system = [Message("system", plain["system"])] if "system" in plain else []
+    if "prompt" in plain:
+        return (*system, Message("user", plain["prompt"]))
+    if "messages" in plain:
+        return (*system, *(Message(**message) for message in plain["messages"]))
+    return ()
+
+
+def _check_form(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
+    """Exactly one of prompt, messages, text; `turns` is of tomorrow."""
+    given = [form for form in _FORMS if form in root.map]
+    if not given:
+        message = "a task needs one of `prompt`, `messages`, `text`"
+        diagnostics.error(root.place, at, message, hint="say what the model is asked", at_key=True)
+    for form in given[1:]:
+        message = f"both `{given[0]}` and `{form}` say what the model is asked"
+        diagnostics.error(root.map[form].place, (*at, form), message, hint="keep one of them", at_key=True)
+    if "turns" in root.map:
+        diagnostics.error(root.map["turns"].place, (*at, "turns"), f"`turns` is {LATER}", at_key=True)
+    if "system" in root.map and "text" in given:
+        message = "`system` has no place in a text that is to be continued"
+        diagnostics.error(root.map["system"].place, (*at, "system"), message, at_key=True)
+
+
+def _check_sources(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
+    data = root.map["data"]
+    lists = data.map if data.is_map else {"": data}
+    for split, places in lists.items():
+        for index, place in enumerate(places.items):
+            kinds = [kind for kind in ("file", "package", "hub") if kind in place.map]
+            path = (*at, "data", *([split] if split else []), index)
+            if not kinds:
+                diagnostics.error(place.place, path, "a source needs one of `file`, `package`, `hub`")
+            for kind in kinds[1:]:
+                message, where = f"both `{kinds[0]}` and `{kind}` in one source", place.map[kind].place
+                diagnostics.error(where, (*path, kind), message, hint="make it two sources", at_key=True)
+
+
+def _scorer(root: Node, at: NodePath, diagnostics: Diagnostics) -> tuple[str, dict[str, Json]]:
+    """The scorer's name and options. A text alone is the option `answer`. The scorer itself checks its options."""
+    ((name, node),) = root.map["score"].map.items()
+    options: dict[str, Json] = node.plain() if node.is_map else {"answer": node.content}
+    path = (*at, "score", name)
+    if name not in registry.names("scorers"):
+        diagnostics.error(node.place, path, f"the scorer `{name}` is {LATER}", at_key=True)
+        return name, options
+    try:
+        registry.load("scorers", name)(options)
+    except PrerequisiteError:
+        pass  # a package that is not installed here is no mistake in the file; running the task says what to install
+    except EvalkitError as error:
+        diagnostics.error(node.place, path, error.message, hint=error.hint, at_key=True)
+    return name, options
+
+
+def _check_templates(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
+    for key in ("id", "prompt", "system", "text"):
+        if key in root.map:
+            _check_template(root.map[key], (*at, key), diagnostics)
+    messages = root.map.get("messages")
+    for index, message in enumerate(messages.items if messages else []):
+        _check_template(message.map["content"], (*at, "messages", index, "content"), diagnostics)
+    _check_options(root.map["score"], (*at, "score"), diagnostics)
+
+
+def _check_options(node: Node, path: NodePath, diagnostics: Diagnostics) -> None:
+    """Options of a scorer may be templates as well."""
+    for key, child in node.map.items():
+        _check_options(child, (*path, key), diagnostics)
+    if isinstance(node.content, str) and "{{" in node.content:
+        _check_template(node, path, diagnostics)
+
+
+def _check_template(node: Node, path: NodePath, diagnostics: Diagnostics) -> None:
+    text: str = node.content
+    if "{" not in text:
+        return
+    import jinja2
+
+    try:
+        jinja2.Environment().compile(text, raw=True)
+    except jinja2.TemplateSyntaxError as error:
+        place = _line_of(node, error.lineno, text)
+        diagnostics.error(place, path, "the template is not Jinja2", hint=(error.message or "").rstrip("."))
+
+
+def _line_of(node: Node, line: int, text: str) -> Place | None:
+    """The line of the template that is wrong, where a block text shows it line by line."""
+    place = node.place
+    if place is None or place.style != "literal":
+        return place
+    rows = text.split("\n")
+    row = rows[min(line, len(rows)) - 1]
+    span = Span(place.span.line + line, place.indent + 1, max(1, len(row)))
+    return Place(place.file, span, "plain", place.key)

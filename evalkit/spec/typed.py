@@ -1,0 +1,76 @@
+"""Long form → the typed spec. Every name was checked and every default is written out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from evalkit.core.types import Json, Model
+from evalkit.spec.model import BenchStep, Policy, Report, SampleRule, Spec, Step, Task, TaskUse
+
+Resolve = Callable[[str], Path]
+"""A relative path of the long form → where the file lies."""
+
+_SOURCE = ("embedded", "hub", "revision", "path", "file", "fields")
+_PATHS = ("path", "file")
+
+
+def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Resolve, path: str) -> Spec:
+    """The typed spec. `names` maps each task reference of the long form to the task's name."""
+    return Spec(
+        name=long["name"],
+        about=long["about"],
+        models={name: _model(name, model, resolve) for name, model in long["models"].items()},
+        suites={name: _suite(suite, names) for name, suite in long["suites"].items() if _is_complete(suite)},
+        policies={name: _policy(name, policy) for name, policy in long["policies"].items()},
+        steps={name: _step(name, step) for name, step in long["steps"].items()},
+        tasks=tasks,
+        sandbox=long["sandbox"],
+        report=Report(long["report"]["template"], long["report"].get("to")),
+        cost=long["cost"],
+        seed=int(long["seed"]),
+        void_budget=float(long["void_budget"]),
+        path=path,
+    )
+
+
+def _model(name: str, model: Json, resolve: Resolve) -> Model:
+    source = {key: model[key] for key in _SOURCE if key in model}
+    source |= {key: str(resolve(source[key])) for key in _PATHS if key in source}
+    if "file" in source:
+        source.setdefault("fields", {})
+    return Model(
+        name=name,
+        engine=model["engine"],
+        source=source,
+        adapter=str(resolve(model["adapter"])) if "adapter" in model else None,
+        dtype=model.get("dtype", "auto"),
+        device=model.get("device", "auto"),
+        chat=model.get("chat"),
+        options=model.get("options", {}),
+    )
+
+
+def _is_complete(suite: Json) -> bool:
+    """A suite whose splits only its steps name is used through a suite of theirs, and of no use itself."""
+    return all("split" in use for use in suite.values())
+
+
+def _suite(suite: Json, names: dict[str, str]) -> tuple[TaskUse, ...]:
+    return tuple(
+        TaskUse(category, names[use["task"]], use["split"], _sample(use.get("sample")), use.get("policy"))
+        for category, use in suite.items()
+    )
+
+
+def _sample(sample: Json) -> SampleRule | None:
+    return None if sample is None else SampleRule(int(sample["n"]), int(sample["seed"]), sample.get("by"))
+
+
+def _policy(name: str, policy: Json) -> Policy:
+    settings = {key: value for key, value in policy.items() if key not in ("stop", "meta")}
+    return Policy(name=name, stop=tuple(policy["stop"]), **settings)
+
+
+def _step(name: str, step: Json) -> Step:
+    return BenchStep(name=name, suite=step["bench"], model=step["model"], policy=step["policy"])
