@@ -221,7 +221,7 @@ def expand(spec: Path, overrides: tuple[str, ...], why: str | None) -> None:
     from evalkit import console, project
 
     loaded = project.load(spec, project.Wish(overrides=overrides))
-    console.say(loaded.long_yaml().rstrip() if why is None else loaded.why(why))
+    console.say(project.long_form(loaded).rstrip() if why is None else loaded.why(why))
 
 
 @cli.command()
@@ -229,7 +229,7 @@ def expand(spec: Path, overrides: tuple[str, ...], why: str | None) -> None:
 def schema(kind: str) -> None:
     """Print the JSON Schema of a document kind, for editors."""
     from evalkit import console
-    from evalkit.spec.validate import schema_document
+    from evalkit.spec.schemas import schema_document
 
     console.show_json(schema_document(kind))
 

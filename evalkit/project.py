@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 from evalkit.core import registry
 from evalkit.core.errors import PrerequisiteError, SpecError
 from evalkit.core.ports import Listener, Notify
-from evalkit.core.runfolder import RESULTS, RUN, SAMPLES, Lock, RunRecord
+from evalkit.core.runfolder import RESULTS, RUN, Lock, RunRecord
 from evalkit.core.types import Json, SampleRow
 
 if TYPE_CHECKING:  # each command imports what it needs: `evalkit --help` must not wait for the rest
@@ -51,12 +51,20 @@ class InvalidSpec(SpecError):
 
 def load(path: Path, wish: Wish) -> Loaded:
     """The spec, checked and restricted to the wish. Raises InvalidSpec."""
+    from evalkit.spec.diagnostics import render
     from evalkit.spec.load import load_spec
 
     loaded = load_spec(path, wish.overrides)
     if loaded.spec is None:
-        raise InvalidSpec(loaded.screen())
+        raise InvalidSpec(render(loaded.diagnostics, loaded.sources))
     return loaded
+
+
+def long_form(loaded: Loaded) -> str:
+    """The long form of a spec as YAML."""
+    from evalkit.spec.dump import dump
+
+    return dump(loaded.long_form)
 
 
 def make_plan(project: Project, path: Path, wish: Wish, notify: Notify) -> Plan:
@@ -171,7 +179,7 @@ def _order(project: Project, loaded: Loaded, wish: Wish, command: Sequence[str])
         gpu_hour_usd=loaded.spec.cost.get("gpu_hour"),
         environment=record.environment(),
     )
-    return executor.Order(folder, started, loaded.long_yaml(), loaded.digest)
+    return executor.Order(folder, started, long_form(loaded), loaded.digest)
 
 
 # looking again
@@ -206,23 +214,16 @@ def find_run(project: Project, name: str) -> Path:
 
 def find_samples(folder: Path, wanted: str | None) -> list[SampleRow]:
     """The completions of one sample: `ID`, or `STEP/ID` where an id stands in several steps. None gives failed ones."""
+    from evalkit.report.folder import read_rows
+
     chosen = []
-    for row in _rows(folder):
+    for row in read_rows(folder):
         name = f"{row.step}/{row.id}"
         if row.outcome != "pass" if wanted is None else wanted in (row.id, name, f"{row.task}/{row.id}"):
             chosen.append(row)
     if wanted is not None and not chosen:
         raise SpecError(f"no sample of {folder.name} is called '{wanted}'", hint="`evalkit show RUN` lists some")
     return chosen
-
-
-def _rows(folder: Path) -> Iterator[SampleRow]:
-    try:
-        with (folder / SAMPLES).open("rb") as stream:
-            for line in stream:
-                yield msgspec.json.decode(line, type=SampleRow)
-    except FileNotFoundError as error:
-        raise SpecError(f"{folder} has no samples yet", hint="run the same spec again: it continues") from error
 
 
 def results(folder: Path) -> Results:
@@ -255,12 +256,13 @@ class Checked(Struct, frozen=True):
 
 def check(paths: Sequence[Path]) -> Checked:
     """Check spec and task files; every mistake of every file is on the screen."""
-    from evalkit.spec.load import check_file
+    from evalkit.spec.diagnostics import render
+    from evalkit.spec.load import check as check_file
 
     screens, errors, read = [], 0, set[Path]()
     for path in paths:
         found = check_file(path)
-        screens += [found.screen()] if found.diagnostics else []
+        screens += [render(found.diagnostics, found.sources)] if found.diagnostics else []
         errors += sum(one.severity == "error" for one in found.diagnostics)
         read.update(found.files)
     files = f"{len(paths)} file{'s' if len(paths) != 1 else ''} checked, {len(read)} read"
@@ -269,15 +271,22 @@ def check(paths: Sequence[Path]) -> Checked:
 
 def tasks() -> list[dict[str, Json]]:
     """The tasks that ship with evalkit."""
-    from evalkit.spec import catalog
-    from evalkit.spec.task_document import load_task_file
+    from evalkit.spec.catalog import shipped_tasks
+    from evalkit.spec.load import load_task_file
 
-    shipped = [load_task_file(path).task for path in catalog.shipped_tasks()]
+    shipped = [load_task_file(path).task for _, path in sorted(shipped_tasks().items())]
     return [
-        {"task": task.name, "category": task.category, "splits": task.splits, "scorer": task.scorer,
-         "license": task.license, "about": task.about}
-        for task in shipped if task is not None
-    ]  # fmt: skip
+        {
+            "task": task.name,
+            "category": task.category,
+            "splits": task.splits,
+            "scorer": task.scorer,
+            "license": task.license,
+            "about": task.about,
+        }
+        for task in shipped
+        if task is not None
+    ]
 
 
 def plan_view(plan: Plan) -> list[dict[str, Json]]:
@@ -313,6 +322,6 @@ def sandbox_test(notify: Notify) -> list[Finding]:
     ADAPTER.prepare({}, notify)
     pool = ADAPTER.open({}, notify)
     try:
-        return self_test(pool, notify)
+        return self_test(pool, quick=False)
     finally:
         pool.close()

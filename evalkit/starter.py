@@ -57,7 +57,7 @@ _CAPITALS = (
 
 def write_starter(folder: Path) -> list[Path]:
     """Write the files into `folder`. Raises SpecError when one is there already: nothing is overwritten."""
-    from evalkit.spec.validate import schema_document
+    from evalkit.spec.schemas import schema_document
 
     items = [{"id": str(n), "country": country, "capital": capital} for n, (country, capital, _) in _numbered()]
     answers = [{"id": str(n), "answer": answer} for n, (_, _, answer) in _numbered()]

@@ -12,16 +12,32 @@ from evalkit.core.digest import digest
 from evalkit.core.types import Fingerprint, Program, Sample, SamplingParams
 
 
+def decisive(sampling: SamplingParams) -> SamplingParams:
+    """The parameters that can change the answer, everything else at its default.
+
+    A greedy answer takes the most likely token: no seed is drawn from, and top-p, top-k and min-p never remove that
+    token. So `greedy` with seed 1 and `greedy` with seed 2 share their stored answers.
+    """
+    if not sampling.greedy:
+        return sampling
+    return SamplingParams(
+        repetition_penalty=sampling.repetition_penalty, max_tokens=sampling.max_tokens, stop=sampling.stop
+    )
+
+
 def completion_key(
     fingerprint: Fingerprint, sample: Sample, sampling: SamplingParams, *, index: int, salt: str = ""
 ) -> str:
     """The address of one completion.
 
-    Task and item count only for engines that answer by item. A greedy answer does not depend on the seed, so the seed
-    is left out of its key. `salt` tells a deliberately repeated run (`--fresh`) from the one before.
+    Task and item count only for engines that answer by item. `salt` tells a deliberately repeated run (`--fresh`) from the one before.
     """
-    drawn = msgspec.structs.replace(sampling, seed=0) if sampling.greedy else sampling
-    parts: dict[str, object] = {"fingerprint": fingerprint, "prompt": sample.prompt, "sampling": drawn, "index": index}
+    parts: dict[str, object] = {
+        "fingerprint": fingerprint,
+        "prompt": sample.prompt,
+        "sampling": decisive(sampling),
+        "index": index,
+    }
     if fingerprint.by_item:
         parts["item"] = [sample.task, sample.id]
     if salt:

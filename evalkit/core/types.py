@@ -102,7 +102,7 @@ class Sample(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """One completion wanted. `key` is its content address (`run/keys.py`), `index` counts a sample's k answers."""
+    """One completion wanted. `key` is its content address (`core/keys.py`), `index` counts a sample's k answers."""
 
     key: str
     task: str

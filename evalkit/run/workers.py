@@ -19,10 +19,10 @@ from typing import IO, Protocol
 
 from evalkit.core import errors, registry
 from evalkit.core.errors import ContractError, EvalkitError
+from evalkit.core.keys import decisive
 from evalkit.core.ports import Engine, EngineAdapter, Notify
 from evalkit.core.types import Completion, Model, Request, Void
 from evalkit.run import frames
-from evalkit.run.keys import decisive
 
 _REQUESTS_A_FRAME = 256
 _DEATHS_ALLOWED = 1

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import yaml
 
 from evalkit import assets
-from evalkit.core.ports import Notify, Sandbox
+from evalkit.core.ports import Sandbox
 from evalkit.core.types import Execution, Limits, Program
 
 _LIMITS = Limits(wall_s=3.0, cpu_s=2.0, memory_mb=512)

@@ -55,12 +55,12 @@ def test_doubtful_file_has_its_screen(name: str, golden: Golden) -> None:
 def test_valid_file_loads_in_silence(name: str) -> None:
     """A valid file loads without error or warning."""
     loaded = _check("valid", name)
-    assert "" == render(loaded.diagnostics, loaded.sources)
+    assert render(loaded.diagnostics, loaded.sources) == ""
     assert None is not _value(loaded)
 
 
 def test_every_golden_screen_belongs_to_a_file() -> None:
     """No screen is left over from a file that is gone."""
     left = [path for path in SPECS.glob("*/*.txt") if not path.with_suffix(".yaml").exists()]
-    assert [] == left
-    assert 40 <= len(_names("invalid"))
+    assert left == []
+    assert len(_names("invalid")) >= 40

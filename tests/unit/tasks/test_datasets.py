@@ -37,7 +37,7 @@ def read(sources: tuple[DataSource, ...], own: Path, *folders: Path) -> Rows:
     return read_rows(task({"test": sources}, own), "test", folders, lambda sentence: None)
 
 
-@pytest.fixture()
+@pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A package index that is a folder with one wheel; returns the sha256 of its data file."""
     folder = tmp_path / "index"
@@ -69,9 +69,9 @@ def test_a_file_is_looked_for_beside_the_task_first(tmp_path: Path) -> None:
 def test_the_origin_holds_no_local_path(tmp_path: Path) -> None:
     """Reports are the same wherever they are made."""
     (tmp_path / "r.jsonl").write_bytes(LINE)
-    assert "r.jsonl" == read((DataSource(file="r.jsonl"),), tmp_path).origin
+    assert read((DataSource(file="r.jsonl"),), tmp_path).origin == "r.jsonl"
     absolute = read((DataSource(file=str(tmp_path / "r.jsonl")),), tmp_path)
-    assert ("r.jsonl", ["r.jsonl:1"]) == (absolute.origin, absolute.places)
+    assert (absolute.origin, absolute.places) == ("r.jsonl", ["r.jsonl:1"])
 
 
 def test_a_package_member_is_fetched_without_installing_and_kept(
@@ -81,8 +81,8 @@ def test_a_package_member_is_fetched_without_installing_and_kept(
     source = (DataSource(package="tiny-data==1.0", member="tiny_data/rows.jsonl", sha256=index),)
     told: list[str] = []
     rows = read_rows(task({"test": source}), "test", [], told.append)
-    assert ("tiny-data==1.0 tiny_data/rows.jsonl", [{"id": "1"}]) == (rows.origin, rows.rows)
-    assert ["fetching tiny-data==1.0 from the package index"] == told
+    assert (rows.origin, rows.rows) == ("tiny-data==1.0 tiny_data/rows.jsonl", [{"id": "1"}])
+    assert told == ["fetching tiny-data==1.0 from the package index"]
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nowhere"))
     assert rows == read(source, tmp_path)
 
@@ -99,7 +99,7 @@ def test_a_package_with_other_content_stops_everything(tmp_path: Path, index: st
 def test_a_missing_source_is_passed_over(tmp_path: Path, index: str) -> None:
     """The file is not there, the package is."""
     package = DataSource(package="tiny-data==1.0", member="tiny_data/rows.jsonl", sha256=index)
-    assert [{"id": "1"}] == read((DataSource(file="none.jsonl"), package), tmp_path).rows
+    assert read((DataSource(file="none.jsonl"), package), tmp_path).rows == [{"id": "1"}]
 
 
 def test_a_broken_file_is_not_passed_over(tmp_path: Path, index: str) -> None:
@@ -114,7 +114,7 @@ def test_the_digest_of_a_file_is_checked_where_it_is_declared(tmp_path: Path) ->
     """A pinned file that was edited is refused."""
     (tmp_path / "r.jsonl").write_bytes(LINE)
     right = hashlib.sha256(LINE).hexdigest()
-    assert 1 == len(read((DataSource(file="r.jsonl", sha256=right),), tmp_path).rows)
+    assert len(read((DataSource(file="r.jsonl", sha256=right),), tmp_path).rows) == 1
     with pytest.raises(DataError, match=f"sha256 {right}, the task file expects 1111"):
         read((DataSource(file="r.jsonl", sha256="1" * 64),), tmp_path)
 
@@ -129,7 +129,7 @@ def test_when_nothing_is_there_every_place_is_named(tmp_path: Path, index: str) 
     with pytest.raises(PrerequisiteError) as caught:
         read(sources, own, data)
     lines = str(caught.value).splitlines()
-    assert "no data for task tiny, split test; tried:" == lines[0]
+    assert lines[0] == "no data for task tiny, split test; tried:"
     assert f"  - file tiny/r.jsonl: there is no file {own}/tiny/r.jsonl, {data}/tiny/r.jsonl" == lines[1]
     assert lines[2].startswith("  - package other-data==2.0: other-data==2.0 could not be fetched: ERROR: No matching")
     assert (
@@ -142,4 +142,4 @@ def test_an_unknown_split_is_told_apart_from_missing_data(tmp_path: Path) -> Non
     """A wrong split is a mistake in the spec, with a suggestion."""
     with pytest.raises(DataError, match="task tiny has no split 'tset'") as caught:
         read_rows(task({"test": (), "train": ()}), "tset", [], lambda sentence: None)
-    assert "did you mean 'test'?" == caught.value.hint
+    assert caught.value.hint == "did you mean 'test'?"

@@ -42,8 +42,8 @@ def test_json_formats_give_the_same_rows_and_digest(tmp_path: Path, name: str, t
     content = gzip.compress(text.encode()) if name.endswith(".gz") else text.encode()
     (tmp_path / name).write_bytes(content)
     rows = parse_files([(name, tmp_path / name)], "somewhere")
-    assert ROWS == rows.rows
-    assert "somewhere" == rows.origin
+    assert rows.rows == ROWS
+    assert rows.origin == "somewhere"
     assert parse_files(write(tmp_path, "plain.json", json.dumps(ROWS)), "").sha256 == rows.sha256
 
 
@@ -53,14 +53,14 @@ def test_the_digest_changes_with_any_value(tmp_path: Path) -> None:
         parse_files(write(tmp_path, "r.json", json.dumps(rows)), "").sha256
         for rows in (ROWS, ROWS[::-1], [ROWS[0], {**ROWS[1], "n": 2.25}], ROWS[:1])
     }
-    assert 4 == len(digests)
+    assert len(digests) == 4
 
 
 def test_csv_rows_are_texts(tmp_path: Path) -> None:
     """A csv has no types; quoted cells may hold commas and line breaks."""
     rows = parse_files(write(tmp_path, "r.csv", '\ufeffid,text\n1,"a, b"\n2,"two\nlines"\n'), "")
-    assert [{"id": "1", "text": "a, b"}, {"id": "2", "text": "two\nlines"}] == rows.rows
-    assert ["r.csv:2", "r.csv:4"] == rows.places
+    assert rows.rows == [{"id": "1", "text": "a, b"}, {"id": "2", "text": "two\nlines"}]
+    assert rows.places == ["r.csv:2", "r.csv:4"]
 
 
 def test_parquet_values_become_json(tmp_path: Path) -> None:
@@ -78,25 +78,25 @@ def test_parquet_values_become_json(tmp_path: Path) -> None:
     )
     parquet.write_table(table, tmp_path / "r.parquet")
     rows = parse_files([("r.parquet", tmp_path / "r.parquet")], "")
-    assert [
+    assert rows.rows == [
         {"id": "a", "score": 0.5, "day": "2024-02-29", "choices": {"text": ["x", "y"]}},
         {"id": "b", "score": None, "day": None, "choices": {"text": []}},
-    ] == rows.rows
-    assert ["r.parquet, row 1", "r.parquet, row 2"] == rows.places
+    ]
+    assert rows.places == ["r.parquet, row 1", "r.parquet, row 2"]
 
 
 def test_several_files_are_read_in_order(tmp_path: Path) -> None:
     """Shards are one data set; each row remembers its own file."""
     files = write(tmp_path, "a.jsonl", '{"x": 1}\n') + write(tmp_path, "b.jsonl", '\n{"x": 2}\n')
     rows = parse_files(files, "")
-    assert [{"x": 1}, {"x": 2}] == rows.rows
-    assert ["a.jsonl:1", "b.jsonl:2"] == rows.places
+    assert rows.rows == [{"x": 1}, {"x": 2}]
+    assert rows.places == ["a.jsonl:1", "b.jsonl:2"]
 
 
 def test_a_line_separator_inside_a_string_is_no_new_line(tmp_path: Path) -> None:
     """JSON may hold U+2028 unescaped; Python's splitlines would cut there."""
     rows = parse_files(write(tmp_path, "r.jsonl", '{"x": "a\u2028b"}\n{"x": "c"}'), "")
-    assert [{"x": "a\u2028b"}, {"x": "c"}] == rows.rows
+    assert rows.rows == [{"x": "a\u2028b"}, {"x": "c"}]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_truncated_gzip_file_is_said_to_be_broken(tmp_path: Path) -> None:
     (tmp_path / "r.jsonl.gz").write_bytes(content[: len(content) // 2])
     error = fails([("r.jsonl.gz", tmp_path / "r.jsonl.gz")])
     assert str(error).startswith("r.jsonl.gz: the gzip file is broken")
-    assert "fetch it again" == error.hint
+    assert error.hint == "fetch it again"
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ def test_a_row_becomes_a_sample() -> None:
     """Renamed fields stand beside the read ones, groups are texts, the category is that of the suite."""
     row = {"key": 7, "q": "What is 1+1?\n", "answer": "2", "level": 3, "topic": None}
     (sample,) = samples(task(groups=("level", "topic", "gold")), USE, rows(row), 0)
-    assert ("sums", "7", "math", "test") == (sample.task, sample.id, sample.category, sample.split)
-    assert {"level": "3", "topic": "none", "gold": "2"} == sample.groups
+    assert (sample.task, sample.id, sample.category, sample.split) == ("sums", "7", "math", "test")
+    assert sample.groups == {"level": "3", "topic": "none", "gold": "2"}
     assert {**row, "gold": "2"} == sample.row
     assert Prompt((Message("system", "Be brief."), Message("user", "What is 1+1?\n"))) == sample.prompt
 
@@ -65,7 +65,7 @@ def test_a_text_task_asks_with_a_bare_text() -> None:
 def test_prompts_do_not_escape() -> None:
     """A prompt is no web page."""
     (sample,) = samples(task(), USE, rows({"key": "a", "q": "1 < 2 && '{{ x }}'", "answer": 1}), 0)
-    assert "1 < 2 && '{{ x }}'" == sample.prompt.messages[1].content
+    assert sample.prompt.messages[1].content == "1 < 2 && '{{ x }}'"
 
 
 def test_a_subset_is_seeded_stratified_and_in_data_order() -> None:
@@ -73,7 +73,7 @@ def test_a_subset_is_seeded_stratified_and_in_data_order() -> None:
     given = numbered(100)
     use = TaskUse("math", "sums", "test", SampleRule(10, by="odd"))
     drawn = samples(task(), use, given, 0)
-    assert 5 == sum(sample.row["odd"] for sample in drawn)
+    assert sum(sample.row["odd"] for sample in drawn) == 5
     assert sorted(drawn, key=lambda sample: sample.row["answer"]) == drawn
     assert drawn == samples(task(), use, given, 0)
     assert drawn != samples(task(), use, given, 1)
@@ -93,7 +93,7 @@ def test_too_large_a_subset_is_everything_with_a_notice() -> None:
     """Nobody is left to believe in 50 items where there are 3."""
     told: list[str] = []
     drawn = samples(task(), TaskUse("math", "sums", "test", SampleRule(50)), numbered(3), 0, told.append)
-    assert (3, ["math: 50 samples wanted, task sums has 3 in test: all"]) == (len(drawn), told)
+    assert (len(drawn), told) == (3, ["math: 50 samples wanted, task sums has 3 in test: all"])
 
 
 def test_the_shape_changes_with_a_prompt_and_keeps_the_ids() -> None:
@@ -103,7 +103,7 @@ def test_the_shape_changes_with_a_prompt_and_keeps_the_ids() -> None:
     )
     assert one == same
     assert ("k0", "k1") == one.ids == other.ids
-    assert 4 == len({*one.prompts, *other.prompts})
+    assert len({*one.prompts, *other.prompts}) == 4
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_missing_field_is_found_before_a_model_is_asked(changes: dict[str, Any
 def test_a_missing_stratum_is_named() -> None:
     """`by` is a field of the row, too."""
     error = fails(task(), numbered(5), TaskUse("math", "sums", "test", SampleRule(2, by="od")))
-    assert ("r.jsonl:1: no field 'od', which `strata` names", "did you mean 'odd'?") == (str(error), error.hint)
+    assert (str(error), error.hint) == ("r.jsonl:1: no field 'od', which `strata` names", "did you mean 'odd'?")
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_seats_follow_the_quota(strata: list[int], data: st.DataObject) -> None:
 
 def test_seats_of_a_case_worked_by_hand() -> None:
     """60, 30 and 10 of 100: ten seats are exactly 6, 3 and 1."""
-    assert [6, 3, 1] == allocate([60, 30, 10], 10)
+    assert allocate([60, 30, 10], 10) == [6, 3, 1]
 
 
 def test_many_strata_are_quick() -> None:
@@ -80,14 +80,14 @@ def test_seeds_and_tasks_draw_differently() -> None:
     subsets = {
         tuple(draw(strata, 50, seed=seed, task=task)) for seed in ("0.0", "0.1", "1.0") for task in ("gsm8k", "mmlu")
     }
-    assert 6 == len(subsets)
+    assert len(subsets) == 6
 
 
 def test_the_choice_is_the_same_on_every_machine_and_not_the_head() -> None:
     """The chosen ids of a fixed case, written down: a change of the rule breaks every lock file."""
     strata = {f"q{number}": "odd" if number % 2 else "even" for number in range(20)}
     drawn = draw(strata, 6, seed="0.0", task="arithmetic")
-    assert ["q2", "q4", "q7", "q10", "q11", "q15"] == drawn
+    assert drawn == ["q2", "q4", "q7", "q10", "q11", "q15"]
     assert [f"q{number}" for number in range(6)] != drawn
 
 
