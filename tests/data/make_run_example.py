@@ -174,6 +174,8 @@ def code(random: Random) -> list[SampleRow]:
                 "sandbox_s": None,
                 "reason": "the sandbox worker went away twice",
             }
+        if kind not in ("no_code", "void"):
+            known["answer"] = text.split("```python\n")[1].split("\n```")[0]
         rows.append(row("code_basics", f"{name}-{index // len(FUNCTIONS)}", prompt, **known, **timed(text)))
     return rows  # fmt: skip
 

@@ -1,0 +1,47 @@
+"""Every screen. The only package that prints: results to stdout, progress and errors to stderr.
+
+Colours and animation are for terminals only and NO_COLOR is honoured. Numbers come from `report/numbers.py`, so the
+screen and the report show the same figures. Text of models and programs is made harmless before it reaches a terminal.
+rich is imported when the first screen is shown, not when this package is.
+"""
+
+from evalkit.console.live import Live
+from evalkit.console.screens import (
+    progress_note,
+    say,
+    show_bug,
+    show_diagnostics,
+    show_doctor,
+    show_error,
+    show_json,
+    show_plan,
+    show_results,
+    show_runs,
+    show_sample,
+    show_sandbox_test,
+    show_tasks,
+    show_written,
+)
+from evalkit.console.views import CheckView, PlannedStepView, PlannedTaskView, PlanView
+
+__all__ = [
+    "CheckView",
+    "Live",
+    "PlanView",
+    "PlannedStepView",
+    "PlannedTaskView",
+    "progress_note",
+    "say",
+    "show_bug",
+    "show_diagnostics",
+    "show_doctor",
+    "show_error",
+    "show_json",
+    "show_plan",
+    "show_results",
+    "show_runs",
+    "show_sample",
+    "show_sandbox_test",
+    "show_tasks",
+    "show_written",
+]

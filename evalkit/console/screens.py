@@ -1,0 +1,281 @@
+"""Screens that stand still: plan, results, runs, one sample, what is missing."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from evalkit.console.terminal import console_for
+from evalkit.console.views import CheckView, PlannedStepView, PlanView
+from evalkit.core.digest import short
+from evalkit.core.errors import EvalkitError
+from evalkit.core.runfolder import RunRecord
+from evalkit.core.types import Json, SampleRow
+from evalkit.report import numbers
+from evalkit.report.excerpts import name_of
+from evalkit.report.render import prompt_text
+from evalkit.report.results import CategoryMeasure, Measure, Results, StepResults
+from evalkit.report.text import one_line, visible
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+_SEVERITY = re.compile(r"^(?P<place>.*?:\d+:\d+: )?(?P<word>error|warning|note): ")
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
+_OUTCOMES = {"pass": "bold green", "fail": "bold red", "score": "bold", "void": "bold yellow"}
+
+
+def say(text: str, style: str = "") -> None:
+    """A result that is text already, as it is: never wrapped, so that it can be copied and compared."""
+    console_for(sys.stdout).print(visible(text), style=style, soft_wrap=True)
+
+
+def progress_note(text: str) -> None:
+    """One sentence about what takes long, on stderr."""
+    console_for(sys.stderr).print(visible(text), soft_wrap=True)
+
+
+def show_json(value: Json) -> None:
+    """A result for other programs: strict JSON, two spaces, in the order of its fields."""
+    encoded = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    sys.stdout.write(f"{encoded.decode()}\n")
+
+
+def show_diagnostics(text: str) -> None:
+    """Rendered diagnostics of a spec, on stderr; nothing where there are none."""
+    from rich.text import Text
+
+    if not text:
+        return
+    console = console_for(sys.stderr)
+    for line in text.rstrip("\n").split("\n"):
+        shown = Text(visible(line))
+        found = _SEVERITY.match(line)
+        if found:
+            shown.stylize(_STYLES[found["word"]], found.start("word"), found.end("word") + 1)
+        console.print(shown, soft_wrap=True)
+
+
+def show_error(error: EvalkitError) -> None:
+    """What went wrong and what to do."""
+    from rich.text import Text
+
+    console = console_for(sys.stderr)
+    console.print(Text.assemble(("error: ", _STYLES["error"]), visible(str(error))), soft_wrap=True)
+    if error.hint:
+        console.print(Text.assemble(("  hint: ", "bold"), visible(error.hint)), soft_wrap=True)
+
+
+def _row(table: Table, *cells: str | Text, style: str | None = None) -> None:
+    table.add_row(*(visible(cell) if isinstance(cell, str) else cell for cell in cells), style=style)
+
+
+def show_bug(error: BaseException, log: Path | None) -> None:
+    """Something that is evalkit's fault, and where its log was written."""
+    from rich.text import Text
+
+    console = console_for(sys.stderr)
+    what = f"{type(error).__name__}: {visible(str(error))}"
+    console.print(Text.assemble(("bug: ", _STYLES["error"]), what), soft_wrap=True)
+    kept = f"please report it with {log}" if log else "the log could not be written here"
+    console.print(Text.assemble(("  hint: ", "bold"), f"this is a mistake in evalkit; {kept}"), soft_wrap=True)
+
+
+def _table(*columns: str) -> Table:
+    """A table without frame; a column whose name starts with `>` holds numbers."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        numeric = column.startswith(">")
+        table.add_column(
+            column.removeprefix(">"), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold"
+        )
+    return table
+
+
+def show_plan(plan: PlanView) -> None:
+    """What a run would do and what the store already has."""
+    console = console_for(sys.stdout)
+    for step in plan.steps:
+        after = f", after {', '.join(step.needs)}" if step.needs else ""
+        say(f"Step {step.name} ({step.verb}{after}), key {short(step.key)}", "bold")
+        table = _table("  category", "task", ">items", ">requests", ">in the store", ">to ask")
+        for task in step.tasks:
+            counts = (task.items, task.requests, task.cached, task.requests - task.cached)
+            _row(table, f"  {task.category}", f"{task.task} ({task.split})", *map(numbers.count, counts))
+        console.print(table)
+        say(f"  why: {step.why}")
+        say(f"  {_tokens(step)}{_programs(step)}")
+        say("")
+    requests = sum(step.requests for step in plan.steps)
+    cached = sum(step.cached for step in plan.steps)
+    say(
+        f"{numbers.plural(len(plan.steps), 'step')}, {numbers.plural(requests, 'request')}: "
+        f"{numbers.count(cached)} in the store, {numbers.count(requests - cached)} to ask",
+        "bold",
+    )
+
+
+def _tokens(step: PlannedStepView) -> str:
+    if step.prompt_tokens is None:
+        asked = "prompt tokens not known yet"
+    else:
+        asked = f"{'' if step.tokens_exact else 'about '}{numbers.count(step.prompt_tokens)} prompt tokens"
+    return f"{asked}, at most {numbers.count(step.max_completion_tokens)} answer tokens"
+
+
+def _programs(step: PlannedStepView) -> str:
+    if step.programs_cached is None:
+        return ""
+    return f"; {numbers.plural(step.programs_cached, 'program')} executed already"
+
+
+def show_results(results: Results, report_path: Path | str | None = None) -> None:
+    """The table of a finished run, in the figures of its report."""
+    console = console_for(sys.stdout)
+    for name in results.order:
+        step = results.steps[name]
+        say(f"Step {name}: {step.model}", "bold")
+        console.print(_results_table(step))
+        say("")
+    for stamp in results.stamps:
+        say(stamp, _STYLES["warning"])
+    if report_path is not None:
+        say(f"report: {report_path}")
+
+
+def _results_table(step: StepResults) -> Table:
+    table = _table("category", ">n", ">scored", ">void", ">score", ">95 % interval", ">cut off", ">tokens/s")
+    for name in step.order:
+        _row(table, name, *_measured(step.categories[name]))
+    if len(step.order) > 1:
+        table.add_section()
+        _row(table, "all items (micro)", *_measured(step.all), style="bold")
+        _row(table, "all categories (macro)", "", "", "", numbers.pct(step.macro.score))
+    return table
+
+
+def _measured(measure: Measure | CategoryMeasure) -> tuple[str, ...]:
+    metrics = measure.metrics
+    return (
+        numbers.count(measure.n),
+        numbers.count(measure.scored),
+        numbers.count(measure.void),
+        numbers.pct(measure.score),
+        numbers.interval(measure.interval),
+        numbers.count(metrics.truncated),
+        numbers.rate(numbers.per(metrics.tokens.completion, metrics.seconds.generation)),
+    )
+
+
+def show_runs(runs: Sequence[RunRecord]) -> None:
+    """All runs of a project, in the order given."""
+    table = _table("run", "state", "started", ">took", "spec")
+    for run in runs:
+        _row(table, run.id, _state_of(run), run.started or numbers.DASH, numbers.seconds(run.seconds), run.spec)
+    if runs:
+        console_for(sys.stdout).print(table)
+    else:
+        say("no runs yet: evalkit run SPEC makes one")
+
+
+def _state_of(run: RunRecord) -> str:
+    return run.state if run.limit is None else f"{run.state}, limit {numbers.count(run.limit)}"
+
+
+def show_sample(row: SampleRow) -> None:
+    """One answer and everything known of it."""
+    from rich.text import Text
+
+    verdict = Text.assemble((row.outcome, _OUTCOMES[row.outcome]), f"  {_judgement(row)}")
+    console = console_for(sys.stdout)
+    nth = f", answer {row.sample}" if row.sample else ""
+    about = f"  {row.task} ({row.split}), {row.model}, policy {row.policy}{nth}"
+    console.print(Text.assemble((visible(name_of(row)), "bold"), visible(about)), soft_wrap=True)
+    console.print(verdict, soft_wrap=True)
+    _section("prompt", prompt_text(row.prompt))
+    _section("answer", row.text, _cost_of(row))
+    if row.answer is not None and row.answer != row.text:
+        _section("read as the answer", row.answer, f"rule {row.rule}" if row.rule else "")
+    if row.tests:
+        lines = [f"{'ok  ' if test.passed else 'FAIL'} {test.label}" + _below(test.message) for test in row.tests]
+        _section("tests", "\n".join(lines), f"{row.tests_passed} of {row.tests_total} passed")
+    _section("stdout", row.stdout or None)
+    _section("stderr", row.stderr or None)
+
+
+def _below(message: str) -> str:
+    return "".join(f"\n     {line}" for line in message.splitlines())
+
+
+def _section(title: str, text: str | None, note: str = "") -> None:
+    if text is None:
+        return
+    say("")
+    say(f"── {title}{f' ({one_line(note)})' if note else ''}", "bold")
+    say(text)
+
+
+def _judgement(row: SampleRow) -> str:
+    known = (row.error_class, row.exception, row.reason)
+    score = [] if row.score is None or row.outcome != "score" else [numbers.pct(row.score)]
+    return ", ".join([*score, *(one_line(part, 300) for part in known if part)])
+
+
+def _cost_of(row: SampleRow) -> str:
+    cut = ", cut off at max_tokens" if row.finish_reason == "length" else ""
+    return f"{numbers.count(row.completion_tokens)} tokens in {numbers.seconds(row.seconds)}{cut}"
+
+
+def show_doctor(checks: Sequence[CheckView]) -> None:
+    """What evalkit found of what it needs."""
+    from rich.text import Text
+
+    table = _table("", "", "")
+    table.show_header = False
+    for check in checks:
+        word, style = _state_of_check(check)
+        detail = check.found if check.ok or not check.hint else f"{check.found}\n→ {check.hint}"
+        _row(table, Text(word, style), check.name, detail)
+    console_for(sys.stdout).print(table)
+    missing = sum(check.needed and not check.ok for check in checks)
+    say(f"\n{numbers.plural(missing, 'thing')} missing" if missing else "\nnothing needed is missing", "bold")
+
+
+def _state_of_check(check: CheckView) -> tuple[str, str]:
+    if check.ok:
+        return "ok", "green"
+    return ("missing", "bold red") if check.needed else ("optional", "yellow")
+
+
+def show_tasks(tasks: Iterable[dict[str, Json]]) -> None:
+    """The tasks that a spec may name."""
+    table = _table("task", "category", "scorer", "splits", "license", "about")
+    for task in tasks:
+        named = (str(task[name]) for name in ("task", "category", "scorer"))
+        _row(table, *named, ", ".join(task["splits"]), task["license"], one_line(task["about"], 200))
+    console_for(sys.stdout).print(table)
+
+
+def show_written(paths: Sequence[Path]) -> None:
+    """The files that a command made."""
+    for path in paths:
+        say(f"wrote {path}")
+
+
+def show_sandbox_test(results: Iterable[tuple[str, str, str]]) -> None:
+    """Hostile programs: what should become of each and what did."""
+    from rich.text import Text
+
+    table = _table("", "program", "expected", "ended as")
+    for name, expected, got in results:
+        verdict = Text("ok", "green") if got == expected else Text("BROKEN", "bold red")
+        _row(table, verdict, name, expected, got)
+    console_for(sys.stdout).print(table)

@@ -1,0 +1,277 @@
+"""Whole screens, 100 columns wide, as a user sees them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Struct
+
+from evalkit import console
+from evalkit.core.errors import EvalkitError, PrerequisiteError
+from evalkit.core.runfolder import RunRecord
+from evalkit.core.types import SampleRow, TestResult
+from evalkit.report import numbers
+from evalkit.report.collect import collect
+from evalkit.report.folder import read_rows, read_run
+from evalkit.report.write import write
+
+Build = Callable[..., SampleRow]
+Golden = Callable[[Path, str], None]
+DATA = Path(__file__).resolve().parents[2] / "data"
+SCREENS = DATA / "screens"
+
+
+@pytest.fixture(autouse=True)
+def width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every screen is 100 columns wide."""
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+
+
+@pytest.fixture
+def screen(capsys: pytest.CaptureFixture[str], golden: Golden) -> Callable[..., None]:
+    """Compares what is on stdout (or stderr) with a golden screen; the other stream must be empty."""
+
+    def check(name: str, *, error: bool = False) -> None:
+        out, err = capsys.readouterr()
+        assert (out if error else err) == ""
+        golden(SCREENS / f"{name}.txt", err if error else out)
+
+    return check
+
+
+class Task(Struct, frozen=True):
+    category: str
+    task: str
+    split: str
+    items: int
+    requests: int
+    cached: int
+
+
+class Step(Struct, frozen=True):
+    name: str
+    verb: str
+    needs: tuple[str, ...]
+    key: str
+    requests: int
+    cached: int
+    programs_cached: int | None
+    prompt_tokens: int | None
+    max_completion_tokens: int | None
+    tokens_exact: bool
+    why: str
+    tasks: tuple[Task, ...]
+
+
+class Plan(Struct, frozen=True):
+    steps: tuple[Step, ...]
+
+
+def test_plan(screen: Callable[..., None]) -> None:
+    """What is asked, what is in the store, why, and what it costs in tokens."""
+    tasks = (
+        Task("arithmetic", "arithmetic", "test", 50, 50, 50),
+        Task("code", "code_basics", "test", 40, 120, 12),
+    )
+    bench = Step(
+        name="bench", verb="bench", needs=(), key="1a2b3c4d5e6f7081", requests=170, cached=62, programs_cached=12,
+        prompt_tokens=12345, max_completion_tokens=55296, tokens_exact=True, why="more answers are wanted of code",
+        tasks=tasks,
+    )  # fmt: skip
+    after = Step(
+        name="after", verb="bench", needs=("bench", "adapter"), key="ffeeddccbbaa0011", requests=50, cached=0,
+        programs_cached=None, prompt_tokens=None, max_completion_tokens=25600, tokens_exact=False,
+        why="the model does not exist yet", tasks=tasks[:1],
+    )  # fmt: skip
+    console.show_plan(Plan((bench, after)))
+    screen("plan")
+
+
+def test_results(screen: Callable[..., None], tmp_path: Path) -> None:
+    """The table of a finished run."""
+    folder = shutil.copytree(DATA / "run_example", tmp_path / "run")
+    console.show_results(write(folder), "runs/quickstart-example/report.md")
+    screen("results")
+
+
+def test_screen_and_report_show_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Every score and interval on the screen stands in the report, in the same figures."""
+    folder = shutil.copytree(DATA / "run_example", tmp_path / "run")
+    step = write(folder).steps["bench"]
+    console.show_results(write(folder))
+    screen, report = capsys.readouterr().out, (folder / "report.md").read_text()
+    for measure in (step.all, *step.categories.values()):
+        for figure in (numbers.pct(measure.score), numbers.interval(measure.interval)):
+            assert figure in screen
+            assert f"| {figure} |" in report
+    assert numbers.pct(step.macro.score) in screen
+
+
+def test_stamped_results(screen: Callable[..., None], row: Build) -> None:
+    """A limited run with too many void answers says so below its numbers."""
+    rows = [row(), row(id="j", outcome="void", text=None)]
+    run = RunRecord(id="r", state="complete", started="", limit=2)
+    console.show_results(collect(rows, run))
+    screen("results_stamped")
+
+
+def test_error(screen: Callable[..., None]) -> None:
+    """Message and hint, on stderr."""
+    error = PrerequisiteError("no Docker engine answers", hint="start it: evalkit sandbox up", where="sandbox")
+    console.show_error(error)
+    screen("error", error=True)
+
+
+def test_error_without_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line; text from elsewhere cannot drive the terminal."""
+    console.show_error(EvalkitError("the server said \x1b[2J"))
+    assert capsys.readouterr().err == "error: the server said ␛[2J\n"
+
+
+def test_bug(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A bug names its log, or says that there is none."""
+    console.show_bug(KeyError("x"), Path(".evalkit/bug.log"))
+    console.show_bug(KeyError("x"), None)
+    assert capsys.readouterr().err.splitlines() == [
+        "bug: KeyError: 'x'",
+        "  hint: this is a mistake in evalkit; please report it with .evalkit/bug.log",
+        "bug: KeyError: 'x'",
+        "  hint: this is a mistake in evalkit; the log could not be written here",
+    ]
+
+
+def test_diagnostics_are_not_touched(capsys: pytest.CaptureFixture[str]) -> None:
+    """Columns and carets stay where they are, however long the line; no markup is read."""
+    text = f"a.yaml:3:5: error: unknown key '[b]x'\n   |\n31 |     {'x' * 200}: 1\n   |     ^^^ did you mean 'lr'?\n"
+    console.show_diagnostics(text)
+    console.show_diagnostics("")
+    assert capsys.readouterr().err == text
+
+
+def test_doctor(screen: Callable[..., None]) -> None:
+    """What is there, what is missing and how to get it, what is optional."""
+
+    class Check(Struct, frozen=True):
+        name: str
+        ok: bool
+        found: str
+        hint: str = ""
+        needed: bool = True
+
+    console.show_doctor(
+        [
+            Check("python", True, "3.11.7", "evalkit needs Python 3.11 or newer"),
+            Check("torch", True, "2.13.0"),
+            Check("peft", False, "not installed", "pip install 'evalkit-spec[train]'", needed=False),
+            Check("sandbox", False, "no Docker engine answers", "start it: evalkit sandbox up"),
+        ]
+    )
+    screen("doctor")
+
+
+def test_sample_of_a_program(screen: Callable[..., None]) -> None:
+    """Prompt, answer, program, each test, and why it failed."""
+    rows = {row.id: row for row in read_rows(DATA / "run_example")}
+    console.show_sample(rows["is_even-0"])
+    screen("sample")
+
+
+def test_sample_void(screen: Callable[..., None], row: Build) -> None:
+    """A void sample shows its reason; what is not there is not shown."""
+    console.show_sample(row(outcome="void", text=None, reason="sandbox: the container went away"))
+    screen("sample_void")
+
+
+def test_sample_with_escapes(capsys: pytest.CaptureFixture[str], row: Build) -> None:
+    """Nothing that a model or its program wrote can drive the terminal or be read as markup."""
+    evil = "\x1b]0;owned\x07[red]x[/red] :smile: \x9b2J\r\u202e\x00"
+    tests = (TestResult(False, evil, evil),)
+    console.show_sample(
+        row(id=evil, text=evil, answer=f"{evil}!", stdout=evil, stderr=evil, reason=evil, tests=tests, rule=evil,
+            task=evil, model=evil, outcome="fail", error_class=evil, exception=evil)
+    )  # fmt: skip
+    out = capsys.readouterr().out
+    assert not set(out) & {"\x1b", "\x07", "\x9b", "\r", "\u202e", "\x00"}
+    assert out.count("[red]x[/red] :smile:") >= 8
+
+
+def test_runs(screen: Callable[..., None]) -> None:
+    """Every run with its state; a limited one says so."""
+    example = read_run(DATA / "run_example")
+    limited = msgspec.structs.replace(example, id="quickstart-2", state="interrupted", limit=4, seconds=None)
+    console.show_runs([example, limited])
+    screen("runs")
+
+
+def test_no_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty list says what would fill it."""
+    console.show_runs([])
+    assert capsys.readouterr().out == "no runs yet: evalkit run SPEC makes one\n"
+
+
+def test_tasks(screen: Callable[..., None]) -> None:
+    """The tasks that ship with evalkit."""
+    about = "164 hand-written Python problems with hidden tests, the usual first look at a model that writes code."
+    known: dict[str, Any] = {"category": "code", "scorer": "code", "license": "MIT", "about": about}
+    console.show_tasks(
+        [{"task": "humaneval", "splits": ["test"], **known}, {"task": "x", "splits": ["train", "test"], **known}]
+    )
+    screen("tasks")
+
+
+def test_sandbox_test(screen: Callable[..., None]) -> None:
+    """A hostile program that got away stands out."""
+    console.show_sandbox_test([("fork bomb", "memory", "memory"), ("read /etc/shadow", "violation", "passed")])
+    screen("sandbox_test")
+
+
+def test_json_is_plain(capsys: pytest.CaptureFixture[str], row: Build) -> None:
+    """For other programs: JSON only, under the public names."""
+    console.show_json([row(error_class="timeout", outcome="fail")])
+    out = capsys.readouterr().out
+    assert msgspec.json.decode(out)[0]["class"] == "timeout"
+
+
+def test_colours_in_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A terminal gets colours unless NO_COLOR is set; a pipe gets none."""
+
+    def shown() -> str:
+        console.show_error(EvalkitError("x"))
+        return capsys.readouterr().err
+
+    assert "\x1b" not in shown()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[1;31m" in shown()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[1;31m" not in shown()
+
+
+def test_piped_tables_are_not_squeezed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], row: Build
+) -> None:
+    """Without a terminal and without COLUMNS a table has room."""
+    monkeypatch.delenv("COLUMNS")
+    rows = [row(category="a_category_with_a_rather_long_name_indeed")]
+    console.show_results(collect(rows, RunRecord(id="r", state="complete", started="")))
+    assert "a_category_with_a_rather_long_name_indeed" in capsys.readouterr().out
+
+
+def test_names_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str], row: Build) -> None:
+    """A spec from elsewhere may call its parts anything."""
+    evil = "x\x1b[2J[red]y"
+    run = RunRecord(id=evil, state="failed", started=evil, spec=evil, error=evil)
+    results = collect([row(step=evil, category=evil, model=evil), row(step=evil, category="c")], run)
+    console.show_results(results, evil)
+    console.show_runs([run])
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert out.count("x␛[2J[red]y") == 8
