@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from queue import SimpleQueue
 from typing import BinaryIO
 
@@ -30,7 +31,14 @@ def main() -> None:
     _die_with(int(sys.argv[1]))
     inbox: SimpleQueue[frames.ToWorker] = SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin.buffer, inbox), daemon=True).start()
-    serve(inbox, out)
+    code = 0
+    try:
+        serve(inbox, out)
+    except BaseException:  # noqa: BLE001 - it goes into the log, whose end the parent reports as this death's reason
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)  # the reading thread sits on stdin, which an ordinary end would wait for
 
 
 def serve(inbox: SimpleQueue[frames.ToWorker], out: BinaryIO) -> None:

@@ -1,0 +1,145 @@
+"""Recorded answers: every kind of file, and what is wrong with a file is said with its line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from evalkit.core.errors import DataError, SpecError
+from evalkit.core.types import Completion, Fingerprint, Model, Prompt, Request, SamplingParams, Void
+from evalkit.engines.replay import ADAPTER
+
+ROWS = [
+    {"task_id": "a/1", "completion": "first"},
+    {"task_id": 7, "completion": "seven\n🎈"},
+    {"task_id": "a/1", "completion": "second"},
+]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVALKIT_CACHE", str(tmp_path / "cache"))
+
+
+def written(folder: Path, name: str, rows: list[dict[str, object]] | str) -> Path:
+    if isinstance(rows, str):
+        text = rows
+    elif ".jsonl" in name:
+        text = "\n".join(["", *(json.dumps(row) for row in rows), ""])
+    else:
+        text = json.dumps(rows, indent=1)
+    path = folder / name
+    content = text.encode()
+    path.write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
+    return path
+
+
+def recorded(path: Path, **fields: str) -> Model:
+    return Model("recorded", "replay", {"file": str(path), **({"fields": fields} if fields else {})})
+
+
+def asked(*places: tuple[str, int]) -> list[Request]:
+    return [Request(f"{item}-{index}", "t", item, Prompt(text="?"), SamplingParams(), index) for item, index in places]
+
+
+def answers(model: Model, *places: tuple[str, int]) -> dict[str, Completion | Void]:
+    engine = ADAPTER.open(model, lambda text: None)
+    found = {answer.key: answer for answer in engine.generate(asked(*places))}
+    engine.close()
+    return found
+
+
+@pytest.mark.parametrize("name", ["samples.jsonl", "samples.jsonl.gz", "samples.json", "samples.json.gz"])
+def test_reads_every_kind_of_file(tmp_path: Path, name: str) -> None:
+    """Rows of one id are its samples in order; ids are compared as texts; the order of asking does not matter."""
+    model = recorded(written(tmp_path, name, ROWS))
+    found = answers(model, ("a/1", 1), ("7", 0), ("a/1", 0))
+    texts = {key: answer.text for key, answer in found.items() if isinstance(answer, Completion)}
+    assert texts == {"a/1-0": "first", "a/1-1": "second", "7-0": "seven\n🎈"}
+
+
+def test_says_that_it_was_recorded(tmp_path: Path) -> None:
+    """Nobody knows with which parameters these answers were made."""
+    found = answers(recorded(written(tmp_path, "s.jsonl", ROWS)), ("7", 0))["7-0"]
+    assert isinstance(found, Completion)
+    assert (found.finish_reason, found.effective, found.seconds) == ("recorded", None, None)
+
+
+def test_what_was_not_recorded_is_void(tmp_path: Path) -> None:
+    """Neither a missing item nor a missing sample is a wrong answer."""
+    found = answers(recorded(written(tmp_path, "s.jsonl", ROWS)), ("a/2", 0), ("a/1", 2), ("a/1", 0))
+    reasons = {key: answer.reason for key, answer in found.items() if isinstance(answer, Void)}
+    assert reasons == {
+        "a/2-0": "no recorded answer for item 'a/2' in s.jsonl",
+        "a/1-2": "no recorded answer 3 for item 'a/1': s.jsonl has 2",
+    }
+    assert isinstance(found["a/1-0"], Completion)
+
+
+def test_fields_can_be_named(tmp_path: Path) -> None:
+    """Files of other tools keep their own names."""
+    path = written(tmp_path, "s.jsonl", [{"id": 1, "output": "out", "completion": "other"}])
+    found = answers(recorded(path, id="id", text="output"), ("1", 0))["1-0"]
+    assert isinstance(found, Completion)
+    assert found.text == "out"
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "message"),
+    [
+        ('{"task_id": 1, "completion": "x"}\n{"task_id": 2}\n', 2, "the row has no field 'completion'"),
+        ('{"completion": "x"}\n', 1, "the row has no field 'task_id'"),
+        ('\n{"task_id": 1, "completion": null}\n', 2, "the row field 'completion' is not a text"),
+        ('{"task_id": [1], "completion": "x"}\n', 1, "the row field 'task_id' is no id"),
+        ('{"task_id": 1, "completion": "x"}\n{"task_id": 2, "compl', 2, "the row is not a JSON object"),
+        ("[1]\n", 1, "the row is not a JSON object"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path: Path, content: str, line: int, message: str) -> None:
+    """File, line and field, before anything is answered."""
+    path = written(tmp_path, "s.jsonl", content)
+    with pytest.raises(DataError) as caught:
+        ADAPTER.open(recorded(path), lambda text: None)
+    assert str(caught.value).startswith(f"{path}:{line}: {message}")
+
+
+def test_a_list_file_must_be_a_list(tmp_path: Path) -> None:
+    """JSON lines with the wrong name are told apart."""
+    path = written(tmp_path, "s.json", '{"task_id": 1}\n{"task_id": 2}')
+    with pytest.raises(DataError, match="is not a JSON list"):
+        ADAPTER.open(recorded(path), lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({}, "names no file"),
+        ({"file": "absent.jsonl"}, "are not there"),
+        ({"file": __file__}, "no kind of file"),
+    ],
+)
+def test_a_bad_source_is_named(source: dict[str, str], message: str) -> None:
+    """A file that cannot be used is a mistake of the spec."""
+    with pytest.raises(SpecError, match=message):
+        ADAPTER.fingerprint(Model("recorded", "replay", source))
+
+
+def test_an_unknown_field_is_refused(tmp_path: Path) -> None:
+    """A misspelt mapping does not pass in silence."""
+    with pytest.raises(SpecError, match="no field called 'txt'"):
+        ADAPTER.fingerprint(recorded(written(tmp_path, "s.jsonl", ROWS), txt="completion"))
+
+
+def test_the_fingerprint_follows_file_and_fields(tmp_path: Path) -> None:
+    """Content counts, the path does not; answers belong to items."""
+    first = ADAPTER.fingerprint(recorded(written(tmp_path, "s.jsonl", ROWS)))
+    assert first == ADAPTER.fingerprint(recorded(written(tmp_path, "same.jsonl", ROWS)))
+    assert first.by_item
+    others: list[Fingerprint] = [
+        ADAPTER.fingerprint(recorded(written(tmp_path, "less.jsonl", ROWS[:1]))),
+        ADAPTER.fingerprint(recorded(tmp_path / "s.jsonl", text="output")),
+    ]
+    assert first not in others
