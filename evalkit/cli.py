@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import click
 
@@ -226,7 +226,7 @@ def expand(spec: Path, overrides: tuple[str, ...], why: str | None) -> None:
 
 @cli.command()
 @click.argument("kind", type=click.Choice(["spec", "task"]), default="spec")
-def schema(kind: str) -> None:
+def schema(kind: Literal["spec", "task"]) -> None:
     """Print the JSON Schema of a document kind, for editors."""
     from evalkit import console
     from evalkit.spec.schemas import schema_document

@@ -20,7 +20,7 @@ from evalkit.core.runfolder import Lock, ModelLock, TaskLock
 from evalkit.core.types import Fingerprint, Json, Model, Prompt
 from evalkit.spec.model import BenchStep, SampleRule, Spec, Task, TaskUse, sampling
 from evalkit.steps.bench import Arm, Bench, cells, chunks, program_of
-from evalkit.tasks.datasets import Rows, read_rows
+from evalkit.tasks.datasets import read_rows
 from evalkit.tasks.samples import samples
 
 _CHUNK = 512
@@ -134,12 +134,13 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
 
 def _arm(spec: Spec, step: BenchStep, use: TaskUse, sources: Sources) -> Arm:
     task = spec.tasks[use.task]
-    rows: Rows = read_rows(task, use.split, sources.folders, sources.notify)
+    rows = read_rows(task, use.split, sources.folders, sources.notify)
     name = use.policy or step.policy.get(use.category) or step.policy["default"]
     policy = spec.policies[name]
     make_scorer = registry.load("scorers", task.scorer)
-    scorer: Scorer = make_scorer(with_limits(task.scorer_options, spec.sandbox))
-    chosen = tuple(samples(task, use, rows, spec.seed))
+    options = with_limits(task.scorer_options, spec.sandbox) if make_scorer.executes else task.scorer_options
+    scorer: Scorer = make_scorer(options)
+    chosen = tuple(samples(task, use, rows, spec.seed, sources.notify))
     return Arm(
         use.category, use.task, use.split, chosen, policy, sampling(policy, task), scorer, rows.origin, rows.sha256
     )

@@ -155,9 +155,16 @@ class Listener(Protocol):
 class Tools(Protocol):
     """What a step works with. Engines and sandboxes are started when first asked for, once a run."""
 
-    store: Store
-    listener: Listener
-    sandbox_identity: str
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def listener(self) -> Listener: ...
+
+    @property
+    def sandbox_identity(self) -> str:
+        """What the sandbox is made of; builds its image where that is missing. Raises PrerequisiteError."""
+        ...
 
     def engine(self, model: Model) -> Engine: ...
 

@@ -155,7 +155,7 @@ def _download(client: Any, wanted: _Wanted, commit: str, patterns: Sequence[str]
 @contextmanager
 def _hub_errors(wanted: _Wanted) -> Iterator[None]:
     from huggingface_hub import errors
-    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of whichever HTTP library it uses
+    from huggingface_hub.errors import HTTPError  # of whichever HTTP library it uses
 
     try:
         yield

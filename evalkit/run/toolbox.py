@@ -15,8 +15,8 @@ class Toolbox:
     seldom fit into one GPU's memory."""
 
     def __init__(self, store: Store, listener: Listener, sandbox_options: dict[str, Json]) -> None:
-        self.store = store
-        self.listener = listener
+        self.store: Store = store
+        self.listener: Listener = listener
         self._options = sandbox_options
         self._engine: tuple[Model, Engine] | None = None
         self._sandbox: Sandbox | None = None

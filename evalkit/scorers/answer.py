@@ -28,6 +28,8 @@ class ExactScorer:
     Options: `ignore_case`, `ignore_punctuation` (ASCII), `first_line` (only the first line that is not empty counts).
     """
 
+    executes = False
+
     def __init__(self, options: dict[str, Json]) -> None:
         flags = ("ignore_case", "ignore_punctuation", "first_line")
         _check_options("exact", options, flags)
@@ -73,6 +75,8 @@ class NumberScorer:
     Option `rules`: the extraction rules of `numbers.RULES` to try, in this order (default: all). The score records the
     rule that found the number. A percentage is the number before its sign: 18% equals 18.
     """
+
+    executes = False
 
     def __init__(self, options: dict[str, Json]) -> None:
         _check_options("number", options, ("rules",))

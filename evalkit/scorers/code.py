@@ -32,6 +32,8 @@ class CodeOptions(Struct, frozen=True, forbid_unknown_fields=True):
 class CodeScorer:
     """Passes exactly when every test passed; a failure's class is the execution's, or `no_code`."""
 
+    executes = True
+
     def __init__(self, options: dict[str, Json]) -> None:
         try:
             self._options = msgspec.convert(options, CodeOptions)
