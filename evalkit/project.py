@@ -12,7 +12,7 @@ from msgspec import Struct
 from evalkit.core import registry
 from evalkit.core.errors import PrerequisiteError, SpecError
 from evalkit.core.ports import Listener, Notify
-from evalkit.core.runfolder import RESULTS, RUN, Lock, RunRecord
+from evalkit.core.runfolder import REPORT, RESULTS, RUN, Lock, RunRecord
 from evalkit.core.types import Json, SampleRow
 
 if TYPE_CHECKING:  # each command imports what it needs: `evalkit --help` must not wait for the rest
@@ -84,6 +84,7 @@ def run(
 
     Raises InvalidSpec, DataError, PrerequisiteError, ContractError, RunIncomplete: nothing that was obtained is lost.
     """
+    from evalkit.fetch.cache import write_file
     from evalkit.report.write import write
     from evalkit.run.executor import execute
 
@@ -96,7 +97,10 @@ def run(
         outcome = execute(order, plan, store, listener)
     finally:
         store.close()
-    return outcome, write(outcome.folder)
+    found = write(outcome.folder)
+    if outcome.record.report_to is not None:
+        write_file(Path(outcome.record.report_to), (outcome.folder / REPORT).read_bytes())
+    return outcome, found
 
 
 def _open_store(project: Project) -> SqliteStore:

@@ -49,10 +49,12 @@ class ExactScorer:
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         text = completion.text.strip()
         given = " ".join((text.splitlines()[0] if self._first_line and text else text).split())
+        golds = self._gold(sample)
+        expected = f"expected {' or '.join(golds)}"
         if not given:
-            return Score("fail", 0.0, error_class="no_answer")
-        right = self._plain(given) in {self._plain(gold) for gold in self._gold(sample)}
-        return _verdict(right, given, "exact")
+            return Score("fail", 0.0, error_class="no_answer", reason=expected)
+        right = self._plain(given) in {self._plain(gold) for gold in golds}
+        return _verdict(right, given, "exact", expected)
 
     def _gold(self, sample: Sample) -> list[str]:
         value = _gold(self._options, "exact", sample)
@@ -99,9 +101,10 @@ class NumberScorer:
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         gold = self._gold(sample)
         found = numbers.find(completion.text, self._rules)
+        expected = f"expected {numbers.show(gold)}"
         if found is None:
-            return Score("fail", 0.0, error_class="no_answer")
-        return _verdict(numbers.equal(found.value, gold), numbers.show(found.value), found.rule)
+            return Score("fail", 0.0, error_class="no_answer", reason=expected)
+        return _verdict(numbers.equal(found.value, gold), numbers.show(found.value), found.rule, expected)
 
     def _gold(self, sample: Sample) -> numbers.Number:
         value = _gold(self._options, "number", sample)
@@ -133,7 +136,7 @@ def _gold(options: Mapping[str, Json], scorer: str, sample: Sample) -> Json:
     return render(options["answer"], sample.row, what=f"score.{scorer}.answer of task {sample.task}", where=where)
 
 
-def _verdict(right: bool, answer: str, rule: str) -> Score:
+def _verdict(right: bool, answer: str, rule: str, expected: str) -> Score:
     if right:
         return Score("pass", 1.0, answer=answer, rule=rule)
-    return Score("fail", 0.0, answer=answer, error_class="wrong_answer", rule=rule)
+    return Score("fail", 0.0, answer=answer, error_class="wrong_answer", rule=rule, reason=expected)

@@ -71,7 +71,7 @@ class _Filling:
         for arm, cell in some:
             self._places[cell.request.key].append((arm, cell))
         stored = store.completions(list(self._places))
-        for completion in stored.values():
+        for completion in stored.values():  # `stage` has counted them as done
             self._judge(completion)
         wanted = [places[0][1].request for key, places in self._places.items() if key not in stored]
         if wanted:
@@ -104,8 +104,10 @@ class _Filling:
             for arm, _ in self._places[void.key]:
                 self._add(arm, void=1)
         for completion in fresh:
-            for arm, _ in self._places[completion.key][:1]:
-                self._add(arm, tokens=completion.completion_tokens or 0)
+            places = self._places[completion.key]
+            self._add(places[0][0], tokens=completion.completion_tokens or 0)
+            for arm, _ in places:
+                self._add(arm, done=1)
             self._judge(completion)
         self._collect(everything=False)
         self._report()
@@ -114,7 +116,6 @@ class _Filling:
 
     def _judge(self, completion: Completion) -> None:
         for arm, cell in self._places[completion.key]:
-            self._add(arm, done=1)
             program = self._program(arm, cell, completion)
             if program is None:
                 self._count(arm, cell, completion, None)

@@ -240,7 +240,7 @@ def test_a_second_fill_asks_nothing(tmp_path: Path) -> None:
     fill(work, again)
     assert again.only_engine.asked == []
     assert again.only_sandbox.ran == []
-    assert again.heard["text"] == Progress(done=10, tokens=0, scored=10, value=10.0)
+    assert again.heard["text"] == Progress(done=0, tokens=0, scored=10, value=10.0)
 
 
 def test_more_samples_ask_only_for_the_new_ones(tmp_path: Path) -> None:
