@@ -138,7 +138,8 @@ def _check_template(node: Node, path: NodePath, diagnostics: Diagnostics) -> Non
         jinja2.Environment().compile(text, raw=True)
     except jinja2.TemplateSyntaxError as error:
         place = _line_of(node, error.lineno, text)
-        diagnostics.error(place, path, "the template is not Jinja2", hint=(error.message or "").rstrip("."))
+        reason = (error.message or "").partition(". ")[0].rstrip(".")
+        diagnostics.error(place, path, "the template is not Jinja2", hint=reason)
 
 
 def _line_of(node: Node, line: int, text: str) -> Place | None:
