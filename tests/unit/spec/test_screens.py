@@ -37,7 +37,7 @@ def _value(loaded: Loaded | LoadedTask) -> object:
 def test_invalid_file_has_its_screen(name: str, golden: Golden) -> None:
     """A wrong file gives no value, at least one error, and exactly the golden screen."""
     loaded = _check("invalid", name)
-    assert _value(loaded) is None
+    assert None is _value(loaded)
     assert any(found.severity == "error" for found in loaded.diagnostics)
     golden(SPECS / "invalid" / f"{name}.txt", render(loaded.diagnostics, loaded.sources))
 
@@ -46,7 +46,7 @@ def test_invalid_file_has_its_screen(name: str, golden: Golden) -> None:
 def test_doubtful_file_has_its_screen(name: str, golden: Golden) -> None:
     """A doubtful file loads, and warns exactly as the golden screen does."""
     loaded = _check("warnings", name)
-    assert _value(loaded) is not None
+    assert None is not _value(loaded)
     assert all(found.severity == "warning" and found.code for found in loaded.diagnostics)
     golden(SPECS / "warnings" / f"{name}.txt", render(loaded.diagnostics, loaded.sources))
 
@@ -56,7 +56,7 @@ def test_valid_file_loads_in_silence(name: str) -> None:
     """A valid file loads without error or warning."""
     loaded = _check("valid", name)
     assert render(loaded.diagnostics, loaded.sources) == ""
-    assert _value(loaded) is not None
+    assert None is not _value(loaded)
 
 
 def test_every_golden_screen_belongs_to_a_file() -> None:
