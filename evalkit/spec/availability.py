@@ -45,7 +45,7 @@ def _check_step(step: Node, path: Path, diagnostics: Diagnostics) -> None:
 def _check_template(report: Node | None, diagnostics: Diagnostics) -> None:
     template = report.get("template") if report is not None else None
     shipped = (assets.folder("reports") / "templates").glob(f"*{_TEMPLATE}")
-    known = {"run", *(path.name.removesuffix(_TEMPLATE) for path in shipped)}
+    known = {"run", *(path.name.removesuffix(_TEMPLATE) for path in shipped)} - {"macros"}
     if template is not None and template.content not in known:
         message = f"unknown report template '{template.content}'"
         diagnostics.unknown(template, ("report", "template"), message, known)
