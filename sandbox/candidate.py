@@ -89,7 +89,9 @@ def _serve(channel):
 
 
 def _writer(fd):
-    return io.TextIOWrapper(io.FileIO(fd, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True)
+    return io.TextIOWrapper(
+        io.FileIO(fd, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
+    )
 
 
 class _Program:

@@ -147,7 +147,9 @@ class _Judge:
         except (Gone, Violation, Overflow):
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit of a program is its failure, not ours
-            if getattr(error, "phase", None) == "compile" and isinstance(error, (SyntaxError, ValueError, RecursionError)):
+            if getattr(error, "phase", None) == "compile" and isinstance(
+                error, (SyntaxError, ValueError, RecursionError)
+            ):
                 self._record.failure("syntax_error", error.crossed[0], error.crossed[1])
             self._fail(error)
             raise _Stop from None
@@ -286,7 +288,16 @@ class _Watch:
 
 # -- what the program may do to the tests' objects -------------------------------------------------------------------
 
-_ON_INSTANCES = frozenset(proxies.OPERATIONS) - {"enter", "exit", "await", "issubclass", "isinstance", "call", "iter", "next"}
+_ON_INSTANCES = frozenset(proxies.OPERATIONS) - {
+    "enter",
+    "exit",
+    "await",
+    "issubclass",
+    "isinstance",
+    "call",
+    "iter",
+    "next",
+}
 
 
 def permit(op, args, exported):

@@ -227,5 +227,3 @@ class Peer:
                 changes.append([index, now])
         if changes:
             reply["m"] = changes
-
-

@@ -252,7 +252,20 @@ def _reflect(op):
 for _name in _BINARY:
     setattr(Remote, "__%s__" % _name.strip("_"), _forward(_name))
     setattr(Remote, "__r%s__" % _name.strip("_"), _reflect(_name))
-for _name in ("getitem", "setitem", "delitem", "neg", "pos", "abs", "invert", "len", "index", "int", "float", "complex"):
+for _name in (
+    "getitem",
+    "setitem",
+    "delitem",
+    "neg",
+    "pos",
+    "abs",
+    "invert",
+    "len",
+    "index",
+    "int",
+    "float",
+    "complex",
+):
     setattr(Remote, "__%s__" % _name, _forward(_name))
 for _name in ("lt", "le", "gt", "ge"):
     setattr(Remote, "__%s__" % _name, _forward(_name))
@@ -281,7 +294,9 @@ def _crossed_text(error):
 def mirror(number, name, ancestor):
     """A local exception class for one of the other side, usable in `except`."""
     parent = _BUILTIN_ERRORS.get(ancestor, Exception)
-    made = type(name if name.isidentifier() else "Error", (parent,), {"__module__": "candidate", "__str__": _crossed_text})
+    made = type(
+        name if name.isidentifier() else "Error", (parent,), {"__module__": "candidate", "__str__": _crossed_text}
+    )
     _MIRRORS[made] = number
     return made
 

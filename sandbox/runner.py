@@ -106,7 +106,11 @@ class _Runner:
         elif watch.judge_status:
             outcome, exception, message = "violation", None, "the tests did not survive the program's answers"
         elif max(sizes) >= self._output_bytes:
-            outcome, exception, message = "output_limit", None, "more than %d MiB were printed" % (self._output_bytes >> 20)
+            outcome, exception, message = (
+                "output_limit",
+                None,
+                "more than %d MiB were printed" % (self._output_bytes >> 20),
+            )
         elif outcome is None and (watch.late or notes.gone):
             outcome, exception, message = _end_of(report, watch.late, job)
         elif outcome is None and not (notes.ended and notes.all_passed()):
@@ -214,7 +218,11 @@ def _end_of(report, late, job):
     if number == signal.SIGSYS:
         return "violation", None, "a system call that is not for programs"
     if number:
-        return "runtime_error", _SIGNALS.get(number, "signal %d" % number), "the program's process was ended by a signal"
+        return (
+            "runtime_error",
+            _SIGNALS.get(number, "signal %d" % number),
+            "the program's process was ended by a signal",
+        )
     status = os.WEXITSTATUS(report["status"])
     return "runtime_error", "SystemExit", "the program ended itself (status %d) before its tests were done" % status
 

@@ -87,7 +87,9 @@ def build(client: Any, options: dict[str, Json], notify: Notify) -> str:
 
 def _own_base(client: Any, wanted: str, notify: Notify) -> str:
     if _inspect(client, wanted) is None and not base_image.pull(client, wanted, notify):
-        raise PrerequisiteError(f"the image {wanted} is neither here nor can it be pulled", hint=f"docker pull {wanted}")
+        raise PrerequisiteError(
+            f"the image {wanted} is neither here nor can it be pulled", hint=f"docker pull {wanted}"
+        )
     return wanted
 
 

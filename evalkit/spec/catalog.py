@@ -12,14 +12,11 @@ from msgspec import Struct
 
 from evalkit import assets
 from evalkit.spec import task_document
-from evalkit.spec.diagnostics import did_you_mean
 from evalkit.spec.model import Task
 from evalkit.spec.nodes import Node
 from evalkit.spec.nodes import Path as NodePath
-from evalkit.spec.reading import Reading
+from evalkit.spec.reading import YAML_SUFFIXES, Reading, nearest_file
 from evalkit.spec.validate import validate
-
-_YAML = (".yaml", ".yml")
 
 
 class Found(Struct, frozen=True):
@@ -46,7 +43,9 @@ def _nearby(path: Path) -> str:
     shipped = assets.folder("specs")
     known = [f"specs/{entry.name}" for entry in sorted(shipped.glob("*.yaml"))] if shipped.is_dir() else []
     if path.parent.is_dir():
-        known += [(path.parent / entry.name).as_posix() for entry in path.parent.iterdir() if entry.suffix in _YAML]
+        known += [
+            (path.parent / entry.name).as_posix() for entry in path.parent.iterdir() if entry.suffix in YAML_SUFFIXES
+        ]
     near = get_close_matches(path.as_posix(), known, 1)
     return f"did you mean '{near[0]}'?" if near else ""
 
@@ -132,8 +131,7 @@ class TaskLibrary:
         text: str = reference.content
         file = self._reading.folder(reference.place, self._main) / Path(text).expanduser()
         if not file.is_file():
-            known = [entry.name for entry in file.parent.iterdir()] if file.parent.is_dir() else []
-            hint = did_you_mean(file.name, [name for name in known if name.endswith(_YAML)])
+            hint = nearest_file(file)
             self._reading.diagnostics.error(reference.place, path, f"there is no task file '{text}'", hint=hint)
             return None
         place = reference.place
@@ -150,4 +148,4 @@ class TaskLibrary:
 
 
 def _is_path(text: str) -> bool:
-    return text.endswith(_YAML) or "/" in text
+    return text.endswith(YAML_SUFFIXES) or "/" in text

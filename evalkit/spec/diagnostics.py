@@ -47,11 +47,12 @@ class Diagnostics:
     """Collects everything that is wrong, so that all of it is said at once."""
 
     def __init__(self) -> None:
-        self._found: dict[Diagnostic, None] = {}
+        self._found: dict[tuple[object, ...], Diagnostic] = {}
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Record it; the same mistake at the same place counts once."""
-        self._found[diagnostic] = None
+        found = diagnostic
+        self._found.setdefault((found.severity, found.file, found.line, found.column, found.message), found)
 
     def error(
         self, place: Place | None, path: Path | None, message: str, *, hint: str = "", at_key: bool = False
@@ -59,11 +60,11 @@ class Diagnostics:
         """An error about the value at `place`, or about its key. `path` None: about no place in the document."""
         self.add(replace(_located(place, path, at_key=at_key), message=message, hint=hint))
 
-    def unknown(self, node: Node, path: Path, message: str, known: Iterable[str]) -> None:
+    def unknown(self, node: Node, path: Path, message: str, known: Iterable[str], *, at_key: bool = False) -> None:
         """An error about a name that nothing answers to, with the nearest known one."""
         names = tuple(sorted(known))
         hint = did_you_mean(str(node.content), names)
-        self.add(replace(_located(node.place, path), message=message, hint=hint, allowed=names))
+        self.add(replace(_located(node.place, path, at_key=at_key), message=message, hint=hint, allowed=names))
 
     def warn(self, code: str, place: Place | None, path: Path, message: str, *, at_key: bool = False) -> None:
         """A warning with a stable code."""
@@ -72,11 +73,11 @@ class Diagnostics:
     @property
     def failed(self) -> bool:
         """True when there is an error among them."""
-        return any(found.severity == "error" for found in self._found)
+        return any(found.severity == "error" for found in self._found.values())
 
     def all(self) -> tuple[Diagnostic, ...]:
         """Everything found, in the order in which it was found."""
-        return tuple(self._found)
+        return tuple(self._found.values())
 
 
 _NOWHERE = Place("<default>", Span(0, 0, 0), "plain")

@@ -6,6 +6,7 @@ The long form is a spec itself: reading it again gives the same long form.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from evalkit.core.types import Json
@@ -51,7 +52,7 @@ class _Expander:
         stem = Path(self._main).name.partition(".")[0]
         parts = {
             "evalkit": root.map["evalkit"],
-            "name": root.get("name") or default(stem),
+            "name": root.get("name") or default(_as_name(stem)),
             "about": root.get("about") or default(""),
             "seed": self._seed,
             "void_budget": root.get("void_budget") or default(0.02),
@@ -73,15 +74,19 @@ class _Expander:
         short = self._root.get("model")
         if short is None:
             return
-        if short.is_map:
-            self._models["model"] = self._long_model(short, ("model",))
-            self._model = derived("model", short.place)
-        elif short.content in self._models:
+        if not short.is_map and short.content in self._models:
             self._model = short
-        else:
-            name = _model_name(short.content)
-            self._models[name] = self._long_model(short, ("model",))
-            self._model = derived(name, short.place)
+            return
+        name = "model" if short.is_map else _as_name(Path(short.content).name)
+        self._check_free(name, self._models, short, "model")
+        self._models[name] = self._long_model(short, ("model",))
+        self._model = derived(name, short.place)
+
+    def _check_free(self, name: str, taken: dict[str, Node], node: Node, key: str) -> None:
+        """The name that a short form gets must not be one that the spec itself gives."""
+        if name in taken:
+            message = f"`{key}` defines '{name}', and so does `{key}s`"
+            self._diagnostics.error(node.place, (key,), message, hint="rename the other one", at_key=True)
 
     def _long_model(self, node: Node, path: NodePath) -> Node:
         if not node.is_map:
@@ -138,6 +143,7 @@ class _Expander:
             self._suites[name] = self._long_suite(node, ("suites", name))
         short = self._root.get("suite")
         if short is not None and (short.is_map or short.is_list):
+            self._check_free(_SHORT_SUITE, self._suites, short, "suite")
             self._suites[_SHORT_SUITE] = self._long_suite(short, ("suite",))
         elif short is not None and short.content not in self._suites and short.content in self._tasks.names():
             self._suites[short.content] = self._long_suite(Node([short], short.place), ("suite",))
@@ -254,7 +260,6 @@ def _with_defaults(node: Node | None, defaults: dict[str, Json]) -> Node:
     return Node({**given, **missing}, node.place if node is not None else None)
 
 
-def _model_name(text: str) -> str:
-    """A name for a model that was given by hub id or folder: the last part."""
-    name = Path(text).name
-    return "".join(character if character.isalnum() or character in "._-" else "-" for character in name) or "model"
+def _as_name(text: str) -> str:
+    """A name made of a file's name or the last part of a hub id."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.") or "unnamed"

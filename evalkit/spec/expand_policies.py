@@ -62,6 +62,9 @@ class Policies:
             return default(BUILT_IN)
         if not node.is_map:
             return node
+        if _SHORT in self._known:
+            message = f"`policy` defines '{_SHORT}', and so does `policies`"
+            self._diagnostics.error(node.place, (_SHORT,), message, hint="rename the other one", at_key=True)
         self._known[_SHORT] = self._long(node, ("policy",))
         return derived(_SHORT, node.place)
 

@@ -6,7 +6,7 @@ import posixpath
 from pathlib import Path
 
 from evalkit.spec.nodes import Node
-from evalkit.spec.reading import Reading
+from evalkit.spec.reading import Reading, nearest_file
 
 _OWN = frozenset({"evalkit", "extends", "name", "about", "steps", "report"})
 """What a spec never inherits."""
@@ -51,8 +51,6 @@ def merge(below: Node, above: Node) -> Node:
 
 
 def _nearby(path: Path) -> str:
-    from evalkit.spec.diagnostics import did_you_mean
-
     if not path.parent.is_dir():
         return "there is no such folder either"
-    return did_you_mean(path.name, [entry.name for entry in path.parent.iterdir() if entry.suffix in {".yaml", ".yml"}])
+    return nearest_file(path)

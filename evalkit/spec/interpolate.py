@@ -34,23 +34,37 @@ def interpolate(root: Node, diagnostics: Diagnostics) -> Interpolated:
     return Interpolated(Node(entries, root.place), frozenset(filler.used), filler.failed)
 
 
+def escape(plain: Json) -> Json:
+    """A document without places, written so that reading it fills nothing in where nothing is to be filled in."""
+    return {key: child if key in _UNTOUCHED else _escaped(child, key) for key, child in plain.items()}
+
+
+def _escaped(value: Json, key: str) -> Json:
+    if isinstance(value, dict):
+        return {name: child if name == "meta" else _escaped(child, name) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_escaped(child, "") for child in value]
+    return value.replace("${", "$${") if isinstance(value, str) and key != "key" else value
+
+
 class _Filler:
     def __init__(self, variables: Node | None, diagnostics: Diagnostics) -> None:
         self._values = {key: node.content for key, node in (variables.map if variables else {}).items()}
         self._diagnostics = diagnostics
         self.used: set[str] = set()
+        self._broken: set[str] = set()
         self.failed: list[Path] = []
         for key, node in (variables.map if variables else {}).items():
             if isinstance(node.content, str) and "${" in node.content:
                 message = "a variable cannot be made of others"
                 diagnostics.error(node.place, ("vars", key), message, hint="write the value")
+                self._broken.add(key)
 
     def fill(self, node: Node, path: Path) -> Node:
         if node.is_map:
+            entries = node.map.items()
             return Node(
-                {key: self.fill(child, (*path, key)) for key, child in node.map.items() if key != "meta"}
-                | {key: child for key, child in node.map.items() if key == "meta"},
-                node.place,
+                {key: child if key == "meta" else self.fill(child, (*path, key)) for key, child in entries}, node.place
             )
         if node.is_list:
             return Node([self.fill(child, (*path, index)) for index, child in enumerate(node.items)], node.place)
@@ -80,6 +94,8 @@ class _Filler:
             self.failed.append(path)
             return match[0]
         self.used.add(name)
+        if name in self._broken:
+            self.failed.append(path)
         return self._values[name]
 
 

@@ -39,7 +39,7 @@ def lint(written: Node, long: Node, diagnostics: Diagnostics) -> None:
     _small_samples(long, diagnostics)
     budget = long.map["void_budget"]
     if budget.content > _LARGE_VOID_BUDGET:
-        message = f"up to {budget.content:.0%} of the answers may be missing without anybody being told"
+        message = f"with {budget.content:.0%} of the answers missing a step still passes"
         diagnostics.warn("W008", budget.place, ("void_budget",), message)
 
 
@@ -108,7 +108,7 @@ def _policies(long: Node, diagnostics: Diagnostics) -> None:
 def _stops(stops: Node, path: Path, diagnostics: Diagnostics) -> None:
     for index, stop in enumerate(stops.items):
         if isinstance(stop.content, str) and _ESCAPE.search(stop.content):
-            message = f"'{stop.content}' is a backslash and a letter; a line break is written \"\\n\" in double quotes"
+            message = f"'{stop.content}' is a backslash and a letter; double quotes make it one character"
             diagnostics.warn("W005", stop.place, (*path, index), message)
 
 

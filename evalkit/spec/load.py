@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from evalkit.core import digest
 from evalkit.core.errors import SpecError
@@ -15,10 +16,13 @@ from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostic, did_you_mean
 from evalkit.spec.expand import expand
 from evalkit.spec.model import Spec, Task
-from evalkit.spec.nodes import Node, find, format_path, parse_path, walk
+from evalkit.spec.nodes import Node, Span, find, format_path, parse_path, walk
 from evalkit.spec.nodes import Path as NodePath
 from evalkit.spec.reading import Reading
 from evalkit.spec.validate import prune, validate
+
+_INDEPENDENT = ("unknown ", "there is no ", "the suite ", "the task ")
+"""How messages begin that stay true when another part of the document is mended."""
 
 
 class Loaded(Struct, frozen=True):
@@ -107,6 +111,7 @@ class _Load:
     def __init__(self, reading: Reading, main: str) -> None:
         self._reading = reading
         self._main = main
+        self._written: Node | None = None
         self._long: Node | None = None
         self._tasks: TaskLibrary | None = None
 
@@ -118,6 +123,7 @@ class _Load:
 
     def _complete(self, root: Node) -> Spec | None:
         diagnostics = self._reading.diagnostics
+        self._written = root
         filled = interpolate.interpolate(root, diagnostics)
         root = filled.root
         wrong = filled.failed + validate(root, "spec", diagnostics, filled.failed)
@@ -149,7 +155,7 @@ class _Load:
         places = [format_path(path) for path in wrong]
         for found in aside.diagnostics.all():
             follows = any(_touches(found.path or "", place) for place in places)
-            telling = found.message.startswith("unknown ") or "not yet available" in found.message
+            telling = found.message.startswith(_INDEPENDENT) or "not yet available" in found.message
             if telling and not follows and not any(name in found.message for name in missing):
                 self._reading.diagnostics.add(found)
 
@@ -162,21 +168,38 @@ class _Load:
         used = {name: found.task for name, found in tasks.used.items()}
         return typed.spec(long.plain(), used, tasks.called, resolve, self._main)
 
+    def _as_written(self, diagnostics: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+        """Paths of the long form, where they differ, as the paths of the document that people wrote."""
+        if self._written is None:
+            return diagnostics
+        nodes = [(format_path(path), node.place) for path, node in walk(self._written) if path and node.place]
+        known = {"", *(path for path, _ in nodes)}
+        by_place = {(place.file, place.value): path for path, place in nodes}
+        by_place |= {(place.file, place.name): path for path, place in nodes}
+        return tuple(
+            found if found.path in known else replace(found, path=by_place.get(_where(found), found.path))
+            for found in diagnostics
+        )
+
     def _loaded(self, spec: Spec | None) -> Loaded:
         reading = self._reading
-        long = self._long.plain() if self._long is not None else {}
+        long = interpolate.escape(self._long.plain()) if self._long is not None else {}
         used = self._tasks.used if self._tasks is not None else {}
         documents = {name: found.document.plain() for name, found in used.items()}
         return Loaded(
             spec=spec,
             long_form=long,
             task_documents=documents,
-            diagnostics=lint.silence(reading.diagnostics.all(), reading.sources),
+            diagnostics=lint.silence(self._as_written(reading.diagnostics.all()), reading.sources),
             sources=reading.sources,
             files=tuple(reading.paths.values()),
             digest=digest.digest({"spec": long, "tasks": documents}) if spec is not None else "",
             tree=self._long,
         )
+
+
+def _where(found: Diagnostic) -> tuple[str, Span]:
+    return found.file, Span(found.line, found.column, found.length)
 
 
 def _keys_below(root: Node, path: NodePath) -> set[str]:

@@ -37,7 +37,7 @@ def _apply_one(root: Node, text: str, shown: str, reading: Reading) -> Node:
     if parts is None:
         name = Place(shown, Span(1, 1, max(1, len(written))), "plain")
         reading.diagnostics.error(
-            name, (), f"'{written}' is not a path", hint="for example steps.one.model, or suite[0]"
+            name, None, f"'{written}' is not a path", hint="for example steps.one.model, or suite[0]"
         )
         return root
     path: Path = tuple(part.part for part in parts)

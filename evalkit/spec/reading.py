@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from evalkit.spec import source
@@ -9,6 +10,7 @@ from evalkit.spec.diagnostics import Diagnostic, Diagnostics
 from evalkit.spec.nodes import Node, Place, Span
 
 LANGUAGE_VERSION = 1
+YAML_SUFFIXES = (".yaml", ".yml")
 
 
 class Reading:
@@ -86,6 +88,14 @@ class Reading:
 
     def _fail_whole(self, shown: str, message: str, hint: str) -> None:
         self.diagnostics.add(Diagnostic("error", shown, 0, 0, 0, message, hint))
+
+
+def nearest_file(path: Path) -> str:
+    """`did you mean 'x.yaml'?` for a document that is not where it was looked for."""
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    known = {entry.stem: entry.name for entry in beside if entry.suffix in YAML_SUFFIXES}
+    near = get_close_matches(path.stem, known, 1)
+    return f"did you mean '{known[near[0]]}'?" if near else ""
 
 
 def _reason(path: Path, error: OSError) -> str:

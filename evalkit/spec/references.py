@@ -27,7 +27,9 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
         _check_suite(step, at, long, diagnostics)
         for use in _step_uses(step, at):
             if use.content not in steps:
-                diagnostics.unknown(use, use.path, f"unknown step '{use.content}'", steps)
+                diagnostics.unknown(
+                    use, use.path, f"unknown step '{use.content}'", [key for key in steps if key != name]
+                )
         _check_named(step.get("judge"), (*at, "judge"), long.get("judges"), "judge", diagnostics)
     _check_data(steps, diagnostics)
     tasks.check_unused()
@@ -71,7 +73,7 @@ def _check_suite(step: Node, at: Path, long: Node, diagnostics: Diagnostics) -> 
             if category not in categories:
                 named = Node(category, node.place)
                 message = f"the suite '{reference.content}' has no category '{category}'"
-                diagnostics.unknown(named, (*at, "policy", category), message, categories)
+                diagnostics.unknown(named, (*at, "policy", category), message, categories, at_key=True)
 
 
 def _check_named(node: Node | None, path: Path, known: Node | None, noun: str, diagnostics: Diagnostics) -> None:
@@ -162,9 +164,17 @@ def used_names(long: Node) -> set[tuple[str, str]]:
         used |= {("policies", node.content) for node in chosen if isinstance(node.content, str)}
     used |= {("models", judge.text("model") or "") for judge in _entries(long, "judges").values()}
     used |= {("policies", judge.text("policy") or "") for judge in _entries(long, "judges").values()}
+    used |= {("models", name) for model in long.map["models"].map.values() for name in _parts(model)}
     used |= {("rubrics", node.content) for path, node in walk(long) if path[-1:] == ("rubric",) and not node.is_map}
     used |= {("tasks", node.content) for path, node in walk(long) if path[-1:] == ("task",) and path[:1] != ("tasks",)}
     return used
+
+
+def _parts(model: Node) -> list[str]:
+    """The models that a `route` is made of."""
+    route = model.get("route")
+    keys = ("first", "then", "model")
+    return [node.content for path, node in walk(route) if path[-1:] and path[-1] in keys] if route is not None else []
 
 
 def _entries(long: Node, section: str) -> dict[str, Node]:

@@ -41,9 +41,11 @@ _WORDING: tuple[tuple[str, str, str, bool], ...] = (
     ("',' or '}'", "this map is never closed", "expected ',' or '}'", True),
     ("unknown escape", "unknown escape in double quotes", "double the backslash, or use single quotes", False),
     ("expected '-' indicator", "expected another '- ' item here", "a list's items and a map's keys do not mix", False),
+    ("<block end>", "this does not fit the lines above", "mend the indentation, or quote the whole value", False),
     ("expected key", "this does not fit the lines above", "mend the indentation, or quote the whole value", False),
     ("alphabetic or numeric", "text cannot begin with '*' or '&'", "put quotes around it", True),
     ("document start", "this does not fit the lines above", "mend the indentation", False),
+    ("node content", "a value is missing here", "is a bracket never closed?", False),
     ("comment or line break", "text after '|' or '>'", "the text begins on the next line", False),
     ("undefined tag handle", "tags ('!...') are not part of the language", "put quotes around text", False),
 )
@@ -276,7 +278,7 @@ class _Reader:
         row = self._rows[mark.line] if mark.line < len(self._rows) else ""
         character = row[mark.column : mark.column + 1]
         if character == "\t":
-            self.refuse(self._at(mark), "a tab cannot indent", hint="use spaces")
+            self.refuse(self._point(mark, 1), "a tab cannot indent", hint="use spaces")
         else:
             self.refuse(self._at(mark), f"text cannot begin with '{character}'", hint="put quotes around it")
 
@@ -285,7 +287,8 @@ class _Reader:
             return Span(1, 1, 1)
         if mark.line >= len(self._rows) or not self._rows[mark.line].strip():
             return self._last_written(mark.line)
-        return self._point(mark, self._word_at(mark))
+        opening = self._rows[mark.line][mark.column : mark.column + 1] in ("[", "{")
+        return self._point(mark, 1 if opening else self._word_at(mark))
 
     def _last_written(self, line: int) -> Span:
         """The end of the last line that holds something: where a parser that ran off the end should point."""

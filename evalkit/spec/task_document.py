@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from evalkit.core import registry
@@ -15,6 +16,8 @@ from evalkit.spec.nodes import Path as NodePath
 _FORMS = ("prompt", "messages", "text", "turns")
 _DEFAULT_SPLIT = "test"
 _DEFAULT_MAX_TOKENS = 512
+_FIELD = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}")
+_JINJA_WORDS = frozenset({"and", "or", "not", "in", "is", "if", "else", "true", "false", "none"})
 LATER = "not yet available in evalkit 0.1"
 
 
@@ -130,7 +133,7 @@ def _check_options(node: Node, path: NodePath, diagnostics: Diagnostics) -> None
 
 def _check_template(node: Node, path: NodePath, diagnostics: Diagnostics) -> None:
     text: str = node.content
-    if "{" not in text:
+    if not _needs_jinja(text):
         return
     import jinja2
 
@@ -138,7 +141,14 @@ def _check_template(node: Node, path: NodePath, diagnostics: Diagnostics) -> Non
         jinja2.Environment().compile(text, raw=True)
     except jinja2.TemplateSyntaxError as error:
         place = _line_of(node, error.lineno, text)
-        diagnostics.error(place, path, "the template is not Jinja2", hint=(error.message or "").rstrip("."))
+        reason = (error.message or "").partition(". ")[0].rstrip(".")
+        diagnostics.error(place, path, "the template is not Jinja2", hint=reason)
+
+
+def _needs_jinja(text: str) -> bool:
+    """False for a template of plain `{{ field }}`, which is right without asking: importing Jinja2 takes a while."""
+    rest = _FIELD.sub(lambda match: match[0] if match[1] in _JINJA_WORDS else "", text)
+    return any(mark in rest for mark in ("{{", "{%", "{#"))
 
 
 def _line_of(node: Node, line: int, text: str) -> Place | None:

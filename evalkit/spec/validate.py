@@ -11,6 +11,8 @@ from evalkit.spec.nodes import Node, Path, find, format_path, nearest
 from evalkit.spec.schemas import Kind, compiled
 from evalkit.spec.wording import Wording
 
+_VERBS = ("bench", "judge", "diagnose", "distil", "train", "compare")
+
 
 def validate(root: Node, kind: Kind, diagnostics: Diagnostics, known: Sequence[Path] = ()) -> list[Path]:
     """Check a document's shape. Returns the paths of what is wrong; empty when the shape is right.
@@ -52,6 +54,8 @@ def _is_misspelt(error: Any, unknown: list[str]) -> bool:
 
 def _tell_unknown_key(root: Node, path: Path, key: str, error: Any, diagnostics: Diagnostics) -> None:
     said = wording.unknown_key(key, error.schema.get("properties", {}), error.instance)
+    if path[:1] == ("steps",) and len(path) == 2 and key in _VERBS:
+        said = Wording(said.message, "a step has one verb", said.allowed)
     diagnostics.add(_diagnostic(nearest(root, (*path, key)), path, said, at_key=True))
 
 
@@ -61,7 +65,7 @@ def _tell(root: Node, path: Path, error: Any, diagnostics: Diagnostics) -> Path:
         said = _about_name(path, error)
         diagnostics.add(_diagnostic(nearest(root, place), path, said, at_key=True))
         return place
-    if error.validator == "required" and "errorMessage" in error.schema and path[:1] == ("steps",):
+    if error.validator == "required" and path[:1] == ("steps",) and len(path) == 2:
         said = _about_verb(error)
         keys = [key for key in error.instance if said.hint and wording.suggested(key, said.hint.split("'")[1])]
         diagnostics.add(_diagnostic(nearest(root, (*path, *keys[:1])), path, said, at_key=True))

@@ -21,6 +21,7 @@ _TYPES = {
 }
 _SPOKEN_BOOLEANS = frozenset({"yes", "no", "on", "off", "y", "n"})
 _LONGEST_QUOTE = 40
+_NOUNS = {"embedded": "embedded model", "kind": "sandbox"}
 
 # What other tools call it → what it is called here.
 _SYNONYMS = {
@@ -53,10 +54,11 @@ class Wording(Struct, frozen=True):
 
 
 def unknown_key(key: str, allowed: Mapping[str, Json], present: Mapping[str, Json]) -> Wording:
-    """A key that the map does not have; keys that stand there already are not suggested."""
+    """A key that the map does not have; keys that do not stand there yet are suggested first."""
     free = [name for name in allowed if name not in present]
     synonym = _SYNONYMS.get(key)
-    hint = f"did you mean '{synonym}'?" if synonym in free else did_you_mean(key, free)
+    near = did_you_mean(key, free) or did_you_mean(key, allowed)
+    hint = f"did you mean '{synonym}'?" if synonym in free else near
     return Wording(f"unknown key '{_cut(key)}'", hint, tuple(sorted(allowed)))
 
 
@@ -95,7 +97,7 @@ def _type(name: str, error: Any) -> Wording:
     wanted = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
     expected = " or ".join(_TYPES[kind] for kind in wanted)
     value = error.instance
-    message = f"`{name}` is {expected}, got {describe(value)}"
+    message = f"`{name}` must be {expected}, got {describe(value)}"
     return Wording(message, _type_hint(value, wanted))
 
 
@@ -107,7 +109,7 @@ def _type_hint(value: Json, wanted: list[str]) -> str:
     if isinstance(value, str) and "boolean" in wanted and value.lower() in _SPOKEN_BOOLEANS:
         return "write true or false"
     if isinstance(value, bool | int | float) and "string" in wanted:
-        return f"put quotes around it: '{_scalar(value)}'"
+        return "put quotes around it"
     if wanted == ["array"] and not isinstance(value, dict):
         return f"write [{_scalar(value)}]"
     return ""
@@ -116,16 +118,17 @@ def _type_hint(value: Json, wanted: list[str]) -> str:
 def _enum(name: str, error: Any) -> Wording:
     known = [str(value) for value in error.validator_value]
     shown = _cut(_scalar(error.instance))
-    return Wording(f"unknown {name} '{shown}'", did_you_mean(shown, known), tuple(known))
+    return Wording(f"unknown {_NOUNS.get(name, name)} '{shown}'", did_you_mean(shown, known), tuple(known))
 
 
 def _pattern(name: str, error: Any) -> Wording:
-    return Wording(f"'{_cut(error.instance)}' cannot be `{name}`", error.schema.get("description", ""))
+    description = error.schema.get("description", "").rstrip(".")
+    return Wording(f"'{_cut(error.instance)}' cannot be `{name}`", description[:1].lower() + description[1:])
 
 
 def _required(name: str, error: Any) -> Wording:
     missing = next(key for key in error.validator_value if key not in error.instance and f"'{key}'" in error.message)
-    return Wording(f"missing key '{missing}'", f"`{name}` needs it" if name else "")
+    return Wording(f"missing key '{missing}'")
 
 
 def _bound(phrase: str) -> Callable[[str, Any], Wording]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from evalkit import assets
+from evalkit.spec import catalog
 from evalkit.spec.diagnostics import render
 from evalkit.spec.load import Loaded, LoadedTask, check
 
@@ -19,9 +21,13 @@ def _names(folder: str) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _in_specs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Screens show paths as they were given: from here they are short and the same everywhere."""
+def _in_specs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Screens show paths as they were given, from here short and everywhere the same, and nothing of what ships."""
     monkeypatch.chdir(SPECS)
+    monkeypatch.setattr(assets, "folder", lambda name: tmp_path / name)
+    catalog.shipped_tasks.cache_clear()
+    yield
+    catalog.shipped_tasks.cache_clear()
 
 
 def _check(folder: str, name: str) -> Loaded | LoadedTask:
