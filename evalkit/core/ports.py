@@ -76,10 +76,17 @@ class Sandbox(Protocol):
 class SandboxAdapter(Protocol):
     """One kind of sandbox, registered under `evalkit.sandboxes`. Importing its module must be cheap."""
 
+    def prepare(self, options: dict[str, Json], notify: Notify) -> None:
+        """Make `identity` answerable: bring up what may be brought up, build what is missing.
+
+        Raises PrerequisiteError with the sentence that mends it.
+        """
+        ...
+
     def identity(self, options: dict[str, Json]) -> str:
         """What decides verdicts besides the program: image digest and worker digest, as one digest.
 
-        Raises PrerequisiteError when no engine answers.
+        Raises PrerequisiteError when no engine answers or the image is not there yet.
         """
         ...
 
