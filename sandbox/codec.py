@@ -18,6 +18,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 MAX_DEPTH = 150
+_MAX_ITEMS = 2_000_000
 _WIDE = 1 << 62
 
 
@@ -64,9 +65,9 @@ class Codec:
         if kind is float:
             return value if math.isfinite(value) else {"f": repr(value)}
         if depth > MAX_DEPTH:
-            raise TooLarge("nested deeper than %d levels" % MAX_DEPTH)
+            raise TooLarge(f"nested deeper than {MAX_DEPTH} levels")
         if kind is list:
-            return [self.encode(item, depth + 1) for item in value]
+            return self.encode_items(value, depth + 1)
         encoder = _ENCODERS.get(kind)
         if encoder is not None:
             return encoder(self, value, depth + 1)
@@ -89,6 +90,8 @@ class Codec:
         return {"h": self._export(value)}
 
     def encode_items(self, items, depth):
+        if len(items) > _MAX_ITEMS:
+            raise TooLarge(f"more than {_MAX_ITEMS} items")
         return [self.encode(item, depth) for item in items]
 
     def encode_pairs(self, pairs, depth):
@@ -107,15 +110,15 @@ class Codec:
             return tree
         self._check(depth)
         if len(tree) != 1:
-            raise Malformed("an object with %d keys" % len(tree))
+            raise Malformed(f"an object with {len(tree)} keys")
         ((tag, payload),) = tree.items()
         decoder = _DECODERS.get(tag)
         if decoder is None:
-            raise Malformed("unknown tag %r" % tag[:20])
+            raise Malformed(f"unknown tag {tag[:20]!r}")
         try:
             return decoder(self, payload, depth + 1)
         except (TypeError, ValueError, KeyError, IndexError, ArithmeticError, AttributeError) as error:
-            raise Malformed("tag %r: %s" % (tag, error)) from None
+            raise Malformed(f"tag {tag!r}: {error}") from None
 
     def _check(self, depth):
         if depth > MAX_DEPTH + 50:
@@ -250,7 +253,7 @@ def shared_name(value):
     if module not in _SHARED_MODULES:
         return None
     try:
-        return "%s:%s" % (module, name) if shared_value("%s:%s" % (module, name)) is value else None
+        return f"{module}:{name}" if shared_value(f"{module}:{name}") is value else None
     except (AttributeError, ImportError):
         return None
 
@@ -259,7 +262,7 @@ def shared_value(name):
     """The object that `shared_name` named."""
     module, _, path = name.partition(":")
     if module not in _SHARED_MODULES:
-        raise ValueError("module %r is not shared" % module)
+        raise ValueError(f"module {module!r} is not shared")
     found = __import__(module)
     for part in path.split("."):
         found = getattr(found, part)

@@ -11,7 +11,7 @@ import os
 import struct
 import threading
 
-from . import proxies
+from . import exceptions, proxies
 from .codec import Codec, Malformed, TooLarge, shared_name, shared_value
 
 MAX_FRAME = 8 << 20
@@ -36,7 +36,7 @@ def send_frame(channel, tree):
     """Write one frame. Raises TooLarge, Gone."""
     body = _dumps(tree).encode("ascii")
     if len(body) > MAX_FRAME:
-        raise TooLarge("larger than %d MiB" % (MAX_FRAME >> 20))
+        raise TooLarge(f"larger than {MAX_FRAME >> 20} MiB")
     try:
         channel.sendall(_HEADER.pack(len(body)) + body)
     except OSError:
@@ -47,7 +47,7 @@ def receive_frame(channel):
     """Read one frame. Raises Gone, Violation."""
     (size,) = _HEADER.unpack(_receive(channel, 4))
     if size > MAX_FRAME:
-        raise Violation("a frame of %d bytes was announced" % size)
+        raise Violation(f"a frame of {size} bytes was announced")
     body = _receive(channel, size)
     try:
         tree = _loads(body)
@@ -107,7 +107,7 @@ class Peer:
 
     def _own(self, number):
         if type(number) is not int or not 0 <= number < len(self._exported):
-            raise Malformed("no object has the number %r" % (number,))
+            raise Malformed(f"no object has the number {number!r}")
         return self._exported[number]
 
     def _adopt(self, payload):
@@ -160,13 +160,13 @@ class Peer:
             for index, tree in frame.get("m", ()):
                 proxies.update(args[index], self.codec.decode(tree))
             if "e" in frame:
-                error = proxies.exception_from(self, frame["e"])
+                error = exceptions.exception_from(self, frame["e"])
             elif "same" in frame:
                 return args[frame["same"]]
             else:
                 return self.codec.decode(frame["v"])
         except (Malformed, KeyError, IndexError, TypeError, ValueError, AttributeError) as reason:
-            raise Violation("a reply that cannot be read: %s" % reason) from None
+            raise Violation(f"a reply that cannot be read: {reason}") from None
         if isinstance(error, TooLarge):
             raise Overflow(str(error))
         raise error
@@ -187,11 +187,11 @@ class Peer:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the side that asked
             reply.pop("v", None)
-            reply["e"] = proxies.exception_to(self, error)
+            reply["e"] = exceptions.exception_to(self, error)
         try:
             send_frame(self._channel, reply)
         except TooLarge as error:
-            send_frame(self._channel, {"r": reply["r"], "e": proxies.exception_to(self, error)})
+            send_frame(self._channel, {"r": reply["r"], "e": exceptions.exception_to(self, error)})
 
     def _perform(self, frame, reply):
         codec = self.codec
@@ -202,7 +202,7 @@ class Peer:
             keywords = {key: codec.decode(tree) for key, tree in frame["k"].items()}
             function = self._operations[frame["op"]]
         except (Malformed, KeyError, TypeError, AttributeError) as error:
-            raise Violation("a request that cannot be read: %s" % error) from None
+            raise Violation(f"a request that cannot be read: {error}") from None
         mutable = codec.mutable
         if self._permit is not None:
             self._permit(frame["op"], args, self._exported)
@@ -227,5 +227,3 @@ class Peer:
                 changes.append([index, now])
         if changes:
             reply["m"] = changes
-
-

@@ -95,7 +95,9 @@ def _is_here(client: Any, name: str) -> bool:
 
 
 def _import_debian(client: Any, notify: Notify) -> None:
-    packed = cache.obtain("sandbox-base", _CACHE_NAME, lambda folder: _bootstrap(folder / "base.tar", notify)) / "base.tar"
+    packed = (
+        cache.obtain("sandbox-base", _CACHE_NAME, lambda folder: _bootstrap(folder / "base.tar", notify)) / "base.tar"
+    )
     notify(f"importing {BOOTSTRAPPED}")
     repository, _, tag = BOOTSTRAPPED.partition(":")
     try:
@@ -109,7 +111,9 @@ def _bootstrap(target: Path, notify: Notify) -> None:
         notify("installing debootstrap")
         run_or_explain(["apt-get", "update", "-q"])
         run_or_explain(["apt-get", "install", "-y", "-q", "--no-install-recommends", "debootstrap"])
-    notify("no image registry answers: making a Debian base with Python from Debian's packages (about a minute, 150 MB)")
+    notify(
+        "no image registry answers: making a Debian base with Python from Debian's packages (about a minute, 150 MB)"
+    )
     with TemporaryDirectory(prefix="evalkit-base.") as scratch:
         root = Path(scratch) / "root"
         command = ["debootstrap", "--variant=minbase", "--include=python3", _SUITE, str(root)]
