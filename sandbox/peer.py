@@ -12,7 +12,7 @@ import struct
 import threading
 
 from . import exceptions, proxies
-from .codec import Codec, Malformed, TooLarge, shared_name, shared_value
+from .codec import Codec, Malformed, Marks, TooLarge, shared_name, shared_value
 
 MAX_FRAME = 8 << 20
 _HEADER = struct.Struct("!I")
@@ -142,6 +142,8 @@ class Peer:
                 raise
 
     def _ask(self, number, op, args, keywords):
+        marks = Marks()
+        self.codec.mark(marks, collecting=True)
         encode = self.codec.encode
         trees = [encode(arg) for arg in args]
         pairs = {key: encode(value) for key, value in keywords.items()}
@@ -153,16 +155,15 @@ class Peer:
                 continue
             if frame.get("r") != number:
                 raise Violation("a reply that answers no question")
-            return self._accept(frame, args)
+            return self._accept(frame, marks)
 
-    def _accept(self, frame, args):
+    def _accept(self, frame, marks):
+        self.codec.mark(marks, collecting=False)
         try:
-            for index, tree in frame.get("m", ()):
-                proxies.update(args[index], self.codec.decode(tree))
+            for number, tree in frame.get("m", ()):
+                proxies.refill(self.codec.decode_mark(number), self.codec.decode(tree))
             if "e" in frame:
                 error = exceptions.exception_from(self, frame["e"])
-            elif "same" in frame:
-                return args[frame["same"]]
             else:
                 return self.codec.decode(frame["v"])
         except (Malformed, KeyError, IndexError, TypeError, ValueError, AttributeError) as reason:
@@ -194,36 +195,25 @@ class Peer:
             send_frame(self._channel, {"r": reply["r"], "e": exceptions.exception_to(self, error)})
 
     def _perform(self, frame, reply):
-        codec = self.codec
-        codec.mutable = False
+        codec, marks = self.codec, Marks()
+        codec.mark(marks, collecting=True)
         try:
-            trees = frame["a"]
-            args = [codec.decode(tree) for tree in trees]
+            args = [codec.decode(tree) for tree in frame["a"]]
             keywords = {key: codec.decode(tree) for key, tree in frame["k"].items()}
             function = self._operations[frame["op"]]
         except (Malformed, KeyError, TypeError, AttributeError) as error:
             raise Violation(f"a request that cannot be read: {error}") from None
-        mutable = codec.mutable
+        before = [proxies.snapshot(value) for value in marks.known]
         if self._permit is not None:
             self._permit(frame["op"], args, self._exported)
         try:
             value = function(*args, **keywords)
         finally:
-            if mutable:
-                self._report_changes(trees, args, reply)
-        for index, arg in enumerate(args):
-            if value is arg and type(value) in proxies.MUTABLE:
-                reply["same"] = index
-                return
+            codec.mark(marks, collecting=False)
+            changed = [number for number, value in enumerate(marks.known) if proxies.differs(before[number], value)]
+            if changed:
+                reply["m"] = [[number, self._content(marks.known[number])] for number in changed]
         reply["v"] = codec.encode(value)
 
-    def _report_changes(self, trees, args, reply):
-        changes = []
-        for index, arg in enumerate(args):
-            if type(trees[index]) not in (list, dict):
-                continue
-            now = self.codec.encode(arg)
-            if now != trees[index] or _dumps(now) != _dumps(trees[index]):
-                changes.append([index, now])
-        if changes:
-            reply["m"] = changes
+    def _content(self, value):
+        return self.codec.encode_content(value, type(value))

@@ -8,8 +8,6 @@ import types
 
 from . import exceptions
 
-MUTABLE = (list, dict, set, bytearray, collections.deque)
-
 
 def _call(target, /, *args, **keywords):
     return target(*args, **keywords)
@@ -271,39 +269,30 @@ for _name in ("lt", "le", "gt", "ge"):
 # -- arguments that were changed over there -----------------------------------------------------------------------
 
 
-def update(old, new):
-    """Make `old`, a mutable value of this side, equal to `new`, keeping the identity of what is inside."""
-    kind = type(old)
-    if isinstance(old, list) and isinstance(new, list):
-        _update_list(old, new)
-    elif isinstance(old, dict) and isinstance(new, dict):
-        _update_dict(old, new)
-    elif isinstance(old, (set, collections.deque)) and isinstance(new, (set, collections.deque)):
+def snapshot(value):
+    """What a list, dict, set ... holds, to see later whether it was changed."""
+    return list(value.items()) if type(value) is dict else list(value)
+
+
+def differs(before, value):
+    """Whether `value` holds other objects than at its snapshot; what is inside them is their own affair."""
+    now = snapshot(value)
+    if len(now) != len(before):
+        return True
+    if type(value) is dict:
+        return any(now[n][0] is not item[0] or now[n][1] is not item[1] for n, item in enumerate(before))
+    return any(now[n] is not item for n, item in enumerate(before))
+
+
+def refill(old, new):
+    """Give `old` the content of `new`. Raises TypeError when they are not of one kind."""
+    if isinstance(old, (list, bytearray)) and isinstance(new, (list, bytearray)):
+        old[:] = new
+    elif isinstance(old, (dict, set)) and type(new) is (dict if isinstance(old, dict) else set):
         old.clear()
-        (old.update if isinstance(old, set) else old.extend)(new)
-    elif isinstance(old, bytearray) and isinstance(new, bytearray):
-        old[:] = new
-    elif kind is tuple and type(new) is tuple and len(old) == len(new):
-        for index, item in enumerate(old):
-            update(item, new[index])
-
-
-def _update_list(old, new):
-    if len(old) != len(new):
-        old[:] = new
-        return
-    for index, item in enumerate(new):
-        old[index] = _merged(old[index], item)
-
-
-def _update_dict(old, new):
-    merged = {key: _merged(old[key], item) if key in old else item for key, item in new.items()}
-    old.clear()
-    old.update(merged)
-
-
-def _merged(old, new):
-    if type(old) is type(new) and type(new) in (*MUTABLE, tuple):
-        update(old, new)
-        return old
-    return new
+        old.update(new)
+    elif isinstance(old, collections.deque) and isinstance(new, collections.deque):
+        old.clear()
+        old.extend(new)
+    else:
+        raise TypeError("a change of kind")
