@@ -7,10 +7,8 @@ import io
 import linecache
 import os
 import resource
-import signal
 import socket
 import sys
-import traceback
 import types
 
 from .peer import Gone, Peer
@@ -27,31 +25,29 @@ _FILENAME = "<candidate>"
 def run(uid, folder, channel_fd, out_fd, err_fd):
     """Become nobody, then serve the program's functions until the other side is gone. Never returns."""
     try:
-        _detach(folder, channel_fd, out_fd, err_fd)
+        _detach(channel_fd, out_fd, err_fd)
         _drop(uid)
         os.chdir(folder)
         _serve(socket.socket(fileno=_CHANNEL_FD))
     except BaseException:  # noqa: BLE001 - whatever went wrong here is told on the program's stderr
+        import traceback
+
         os.write(2, traceback.format_exc().encode("utf-8", "replace"))
     finally:
         os._exit(1)
 
 
-def _detach(folder, channel_fd, out_fd, err_fd):
+def _detach(channel_fd, out_fd, err_fd):
     os.setsid()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    with open("/proc/self/oom_score_adj", "w") as stream:
-        stream.write("1000")
+    score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    os.write(score, b"1000")
+    os.close(score)
     null = os.open(os.devnull, os.O_RDONLY)
     held = [os.dup(fd) for fd in (null, out_fd, err_fd, channel_fd)]  # no target may be overwritten before it is read
     for target, fd in enumerate(held):
         os.dup2(fd, target, inheritable=target != _CHANNEL_FD)
     os.closerange(_CHANNEL_FD + 1, 256)
     os.umask(0o077)
-    os.environ.clear()
-    os.environ.update(HOME=folder, TMPDIR=folder, PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8")
 
 
 def _drop(uid):
@@ -74,9 +70,6 @@ def _serve(channel):
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8", errors="replace")
     sys.stdout = _writer(1)
     sys.stderr = _writer(2)
-    sys.argv[:] = ["program"]
-    for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
-        del sys.modules[name]
     program = _Program(sys.setrecursionlimit, sys.getrecursionlimit())
     peer = Peer(channel, extra={"load": program.load, "global": program.look_up, "hello": os.getpid})
     gc.enable()
@@ -109,6 +102,7 @@ class _Program:
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
         resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
         self._set_recursion_limit(self._recursion_limit + _HARNESS_FRAMES)
+        source = source[1:] if source.startswith("\ufeff") else source
         linecache.cache[_FILENAME] = (len(source), None, source.splitlines(True), _FILENAME)
         try:
             code = compile(source, _FILENAME, "exec", dont_inherit=True)
@@ -125,7 +119,7 @@ class _Program:
         try:
             exec(compile(setup, "<setup>", "exec", dont_inherit=True), self._module.__dict__)
         except Exception as error:  # noqa: BLE001 - a setup that builds on the program's own names runs later, in the tests
-            sys.stderr.write("setup before the program: %s: %s\n" % (type(error).__name__, error))
+            sys.stderr.write(f"setup before the program: {type(error).__name__}: {error}\n")
 
     def look_up(self, name):
         return self._module.__dict__[name]

@@ -18,7 +18,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 MAX_DEPTH = 150
+_MAX_ITEMS = 2_000_000
 _WIDE = 1 << 62
+MUTABLE = frozenset((list, dict, set, bytearray, deque))
 
 
 class TooLarge(Exception):
@@ -37,6 +39,23 @@ PLAIN_TYPES["NoneType"] = type(None)
 _PLAIN_NAMES = {kind: name for name, kind in PLAIN_TYPES.items()}
 
 
+class Marks:
+    """The lists, dicts, sets ... of one request, numbered alike on both sides, so that a reply can name them."""
+
+    def __init__(self):
+        self.known = []
+        self.numbers = {}
+
+    def add(self, value):
+        self.numbers[id(value)] = len(self.known)
+        self.known.append(value)
+
+    def take_over(self, value):
+        """`value` is what the last one added was a plain copy of."""
+        del self.numbers[id(self.known.pop())]
+        self.add(value)
+
+
 class Codec:
     """Both directions. `export(value)` numbers a value that stays here; `adopt(payload)` makes the stand-in for
     one that stayed there; `own(number)` finds what was exported; `number_of(value)` is the other side's number
@@ -50,7 +69,13 @@ class Codec:
         self._number_of = number_of
         self._share = share
         self._resolve = resolve
-        self.mutable = False
+        self._marks = Marks()
+        self._collecting = False
+
+    def mark(self, marks, collecting):
+        """Which marks the next calls use, and whether they number what they meet."""
+        self._marks = marks
+        self._collecting = collecting
 
     # -- out ---------------------------------------------------------------------------------------------------
 
@@ -64,13 +89,26 @@ class Codec:
         if kind is float:
             return value if math.isfinite(value) else {"f": repr(value)}
         if depth > MAX_DEPTH:
-            raise TooLarge("nested deeper than %d levels" % MAX_DEPTH)
-        if kind is list:
-            return [self.encode(item, depth + 1) for item in value]
+            raise TooLarge(f"nested deeper than {MAX_DEPTH} levels")
+        if kind in MUTABLE:
+            return self._encode_mutable(value, kind, depth)
         encoder = _ENCODERS.get(kind)
         if encoder is not None:
             return encoder(self, value, depth + 1)
         return self._encode_other(value, kind, depth)
+
+    def _encode_mutable(self, value, kind, depth):
+        number = self._marks.numbers.get(id(value))
+        if number is not None:
+            return {"u": number}
+        tree = self.encode_content(value, kind, depth)
+        if self._collecting:
+            self._marks.add(value)
+        return tree
+
+    def encode_content(self, value, kind, depth=0):
+        """The JSON form of a list, dict, set ... itself, even where it is marked."""
+        return self.encode_items(value, depth + 1) if kind is list else _ENCODERS[kind](self, value, depth + 1)
 
     def _encode_other(self, value, kind, depth):
         number = self._number_of(value)
@@ -85,10 +123,21 @@ class Codec:
             return {"S": shared}
         for ancestor in kind.__mro__:
             if ancestor in _SUBCLASSABLE:
-                return self.encode(_SUBCLASSABLE[ancestor](value), depth)
+                return self._encode_subclass(value, ancestor, depth)
         return {"h": self._export(value)}
 
+    def _encode_subclass(self, value, ancestor, depth):
+        number = self._marks.numbers.get(id(value))
+        if number is not None:
+            return {"u": number}
+        tree = self.encode(_SUBCLASSABLE[ancestor](value), depth)
+        if self._collecting and ancestor in MUTABLE:
+            self._marks.take_over(value)
+        return tree
+
     def encode_items(self, items, depth):
+        if len(items) > _MAX_ITEMS:
+            raise TooLarge(f"more than {_MAX_ITEMS} items")
         return [self.encode(item, depth) for item in items]
 
     def encode_pairs(self, pairs, depth):
@@ -97,25 +146,24 @@ class Codec:
     # -- in ----------------------------------------------------------------------------------------------------
 
     def decode(self, tree, depth=0):
-        """The value. Raises Malformed. Sets `mutable` when a list, dict, set ... was in it."""
+        """The value. Raises Malformed."""
         kind = type(tree)
         if kind is list:
-            self.mutable = True
             self._check(depth)
-            return [self.decode(item, depth + 1) for item in tree]
+            return self._marked([self.decode(item, depth + 1) for item in tree])
         if kind is not dict:
             return tree
         self._check(depth)
         if len(tree) != 1:
-            raise Malformed("an object with %d keys" % len(tree))
+            raise Malformed(f"an object with {len(tree)} keys")
         ((tag, payload),) = tree.items()
         decoder = _DECODERS.get(tag)
         if decoder is None:
-            raise Malformed("unknown tag %r" % tag[:20])
+            raise Malformed(f"unknown tag {tag[:20]!r}")
         try:
             return decoder(self, payload, depth + 1)
         except (TypeError, ValueError, KeyError, IndexError, ArithmeticError, AttributeError) as error:
-            raise Malformed("tag %r: %s" % (tag, error)) from None
+            raise Malformed(f"tag {tag!r}: {error}") from None
 
     def _check(self, depth):
         if depth > MAX_DEPTH + 50:
@@ -126,12 +174,26 @@ class Codec:
             raise Malformed("items are no array")
         return [self.decode(tree, depth) for tree in trees]
 
+    def _marked(self, value):
+        if self._collecting:
+            self._marks.add(value)
+        return value
+
     def decode_mutable(self, make, trees, depth):
-        self.mutable = True
-        return make(self.decode_items(trees, depth))
+        return self._marked(make(self.decode_items(trees, depth)))
+
+    def decode_dict(self, trees, depth):
+        return self._marked(self.decode_pairs(trees, depth))
+
+    def decode_bytes(self, text):
+        return self._marked(bytearray.fromhex(text))
+
+    def decode_mark(self, number):
+        if type(number) is not int or number < 0:
+            raise Malformed("no value has this mark")
+        return self._marks.known[number]
 
     def decode_pairs(self, trees, depth):
-        self.mutable = True
         if type(trees) is not list:
             raise Malformed("pairs are no array")
         return {self.decode(key, depth): self.decode(item, depth) for key, item in trees}
@@ -208,11 +270,12 @@ _DECODERS = {
     "i": lambda codec, payload, depth: int(payload, 16),
     "f": lambda codec, payload, depth: float(payload),
     "t": lambda codec, payload, depth: tuple(codec.decode_items(payload, depth)),
-    "d": lambda codec, payload, depth: codec.decode_pairs(payload, depth),
+    "d": lambda codec, payload, depth: codec.decode_dict(payload, depth),
     "s": lambda codec, payload, depth: codec.decode_mutable(set, payload, depth),
     "z": lambda codec, payload, depth: frozenset(codec.decode_items(payload, depth)),
     "b": lambda codec, payload, depth: bytes.fromhex(payload),
-    "B": lambda codec, payload, depth: bytearray.fromhex(payload),
+    "B": lambda codec, payload, depth: codec.decode_bytes(payload),
+    "u": lambda codec, payload, depth: codec.decode_mark(payload),
     "c": lambda codec, payload, depth: complex(codec.decode(payload[0]), codec.decode(payload[1])),
     "D": lambda codec, payload, depth: Decimal(payload),
     "q": lambda codec, payload, depth: Fraction(codec.decode(payload[0]), codec.decode(payload[1])),
@@ -250,7 +313,7 @@ def shared_name(value):
     if module not in _SHARED_MODULES:
         return None
     try:
-        return "%s:%s" % (module, name) if shared_value("%s:%s" % (module, name)) is value else None
+        return f"{module}:{name}" if shared_value(f"{module}:{name}") is value else None
     except (AttributeError, ImportError):
         return None
 
@@ -259,7 +322,7 @@ def shared_value(name):
     """The object that `shared_name` named."""
     module, _, path = name.partition(":")
     if module not in _SHARED_MODULES:
-        raise ValueError("module %r is not shared" % module)
+        raise ValueError(f"module {module!r} is not shared")
     found = __import__(module)
     for part in path.split("."):
         found = getattr(found, part)

@@ -73,7 +73,6 @@ def judge(job, channel_fd, record_fd):
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    sys.stdin, sys.stdout, sys.stderr = (open(os.devnull, mode) for mode in ("r", "w", "w"))
     random.seed(0)
     gc.enable()
     sys.setrecursionlimit(5000)
@@ -83,7 +82,7 @@ def judge(job, channel_fd, record_fd):
     except _Stop:
         pass
     except Exception as error:  # noqa: BLE001 - a defect of ours must not become anybody's verdict
-        record.write(void="the judge failed: %s: %s" % (type(error).__name__, str(error)[:_MESSAGE]))
+        record.write(void=f"the judge failed: {type(error).__name__}: {str(error)[:_MESSAGE]}")
     record.write(end=True)
 
 
@@ -107,7 +106,7 @@ class _Judge:
         except Violation as error:
             self._record.write(violation=str(error)[:_MESSAGE])
         except Overflow as error:
-            self._record.failure("output_limit", None, "a result of the program is too large: %s" % error)
+            self._record.failure("output_limit", None, f"a result of the program is too large: {error}")
 
     def _run(self):
         plan = self._plan_check if self._job["style"] == "check" else self._plan_asserts
@@ -125,10 +124,10 @@ class _Judge:
         if not self._job[part]:
             return
         try:
-            exec(compile(self._job[part], "<%s>" % part, "exec", dont_inherit=True), self._names)
+            exec(compile(self._job[part], f"<{part}>", "exec", dont_inherit=True), self._names)
         except Exception as error:  # noqa: BLE001 - sorted by whose it is: the program's or the data's
             if not (part == "setup" and (hasattr(error, "crossed") or isinstance(error, NameError))):
-                self._record.void("the %s does not run: %s: %s" % (part, type(error).__name__, error))
+                self._record.void(f"the {part} does not run: {type(error).__name__}: {error}")
             self._fail(error)
             raise _Stop from None
 
@@ -160,9 +159,11 @@ class _Judge:
         codes = []
         for index, test in enumerate(self._job["tests"]):
             try:
-                codes.append(sites.rewrite_test(test, "<test %d>" % index))
+                codes.append(sites.rewrite_test(test, f"<test {index}>"))
             except (SyntaxError, ValueError) as error:
-                self._record.void("test %d does not compile: %s" % (index + 1, error))
+                self._record.void(f"test {index + 1} does not compile: {error}")
+        if not codes:
+            self._record.void("there are no tests")
         self._record.write(plan=[test.strip()[:200] for test in self._job["tests"]])
         return lambda: self._run_asserts(codes)
 
@@ -186,7 +187,9 @@ class _Judge:
         try:
             code, found = sites.rewrite_asserts(self._job["tests"][0], "<tests>")
         except (SyntaxError, ValueError) as error:
-            self._record.void("the tests do not compile: %s" % error)
+            self._record.void(f"the tests do not compile: {error}")
+        if not found:
+            self._record.void("the tests hold no assert statement")
         if not self._job["entry_point"]:
             self._record.void("tests of the style 'check' need an entry point")
         self._record.write(plan=[site.label for site in found])
@@ -210,7 +213,7 @@ class _Judge:
             if index not in self._reached:
                 self._record.test(index, complete and not site.required, "not reached")
                 if site.required and complete:
-                    self._record.failure("wrong_answer", None, "not reached: %s" % site.label)
+                    self._record.failure("wrong_answer", None, f"not reached: {site.label}")
         if self._peer.broken is not None:
             raise self._peer.broken
 
@@ -218,7 +221,7 @@ class _Judge:
         try:
             return self._names[self._job["entry_point"]]
         except KeyError:
-            raise NameError("name %r is not defined" % self._job["entry_point"]) from None
+            raise NameError(f"name {self._job['entry_point']!r} is not defined") from None
 
     def reach(self, index, error):
         """One evaluation of an assert statement ended, with `error` or None."""
@@ -246,7 +249,7 @@ class _Judge:
         crossed = getattr(error, "crossed", None)
         if crossed is not None:
             name, text, line = crossed
-            message = _told(name, text) + (" (line %d)" % line if line else "")
+            message = _told(name, text) + (f" (line {line})" if line else "")
             self._record.failure("memory" if name == "MemoryError" else "runtime_error", name, message)
         elif isinstance(error, AssertionError):
             message = self._difference(error)
@@ -261,12 +264,12 @@ class _Judge:
         text = str(error.args[0])[:200] if error.args and type(error.args[0]) in (str, int, float) else ""
         if "left" not in self._seen or "right" not in self._seen:
             return text or "the assertion is false"
-        both = "got %s, expected %s" % (sites.short(self._seen["left"]), sites.short(self._seen["right"]))
-        return "%s (%s)" % (both, text) if text else both
+        both = "got {}, expected {}".format(sites.short(self._seen["left"]), sites.short(self._seen["right"]))
+        return f"{both} ({text})" if text else both
 
 
 def _told(name, text):
-    return "%s: %s" % (name, text) if text else name
+    return f"{name}: {text}" if text else name
 
 
 class _Watch:
@@ -301,7 +304,7 @@ _ON_INSTANCES = frozenset(proxies.OPERATIONS) - {
 
 
 def permit(op, args, exported):
-    """Refuse everything but calling functions, iterating, and using the public face of objects made from the tests' classes."""
+    """Refuse everything but calls, iteration, and the public face of objects made from the tests' own classes."""
     if not args:
         raise PermissionError("nothing to do it to")
     target = args[0]
@@ -315,12 +318,12 @@ def permit(op, args, exported):
         if op in ("getattr", "setattr", "delattr"):
             _permit_attribute(target, args[1])
         return
-    raise PermissionError("%s of %s is not for programs" % (op, type(target).__name__))
+    raise PermissionError(f"{op} of {type(target).__name__} is not for programs")
 
 
 def _permit_attribute(target, name):
     if not _of_tests(type(target)) or type(name) is not str or name.startswith("_"):
-        raise PermissionError("attribute %r is not for programs" % (name,))
+        raise PermissionError(f"attribute {name!r} is not for programs")
 
 
 def _of_tests(kind):

@@ -11,8 +11,8 @@ import os
 import struct
 import threading
 
-from . import proxies
-from .codec import Codec, Malformed, TooLarge, shared_name, shared_value
+from . import exceptions, proxies
+from .codec import Codec, Malformed, Marks, TooLarge, shared_name, shared_value
 
 MAX_FRAME = 8 << 20
 _HEADER = struct.Struct("!I")
@@ -36,7 +36,7 @@ def send_frame(channel, tree):
     """Write one frame. Raises TooLarge, Gone."""
     body = _dumps(tree).encode("ascii")
     if len(body) > MAX_FRAME:
-        raise TooLarge("larger than %d MiB" % (MAX_FRAME >> 20))
+        raise TooLarge(f"larger than {MAX_FRAME >> 20} MiB")
     try:
         channel.sendall(_HEADER.pack(len(body)) + body)
     except OSError:
@@ -47,7 +47,7 @@ def receive_frame(channel):
     """Read one frame. Raises Gone, Violation."""
     (size,) = _HEADER.unpack(_receive(channel, 4))
     if size > MAX_FRAME:
-        raise Violation("a frame of %d bytes was announced" % size)
+        raise Violation(f"a frame of {size} bytes was announced")
     body = _receive(channel, size)
     try:
         tree = _loads(body)
@@ -107,7 +107,7 @@ class Peer:
 
     def _own(self, number):
         if type(number) is not int or not 0 <= number < len(self._exported):
-            raise Malformed("no object has the number %r" % (number,))
+            raise Malformed(f"no object has the number {number!r}")
         return self._exported[number]
 
     def _adopt(self, payload):
@@ -142,6 +142,8 @@ class Peer:
                 raise
 
     def _ask(self, number, op, args, keywords):
+        marks = Marks()
+        self.codec.mark(marks, collecting=True)
         encode = self.codec.encode
         trees = [encode(arg) for arg in args]
         pairs = {key: encode(value) for key, value in keywords.items()}
@@ -153,20 +155,19 @@ class Peer:
                 continue
             if frame.get("r") != number:
                 raise Violation("a reply that answers no question")
-            return self._accept(frame, args)
+            return self._accept(frame, marks)
 
-    def _accept(self, frame, args):
+    def _accept(self, frame, marks):
+        self.codec.mark(marks, collecting=False)
         try:
-            for index, tree in frame.get("m", ()):
-                proxies.update(args[index], self.codec.decode(tree))
+            for number, tree in frame.get("m", ()):
+                proxies.refill(self.codec.decode_mark(number), self.codec.decode(tree))
             if "e" in frame:
-                error = proxies.exception_from(self, frame["e"])
-            elif "same" in frame:
-                return args[frame["same"]]
+                error = exceptions.exception_from(self, frame["e"])
             else:
                 return self.codec.decode(frame["v"])
         except (Malformed, KeyError, IndexError, TypeError, ValueError, AttributeError) as reason:
-            raise Violation("a reply that cannot be read: %s" % reason) from None
+            raise Violation(f"a reply that cannot be read: {reason}") from None
         if isinstance(error, TooLarge):
             raise Overflow(str(error))
         raise error
@@ -187,43 +188,32 @@ class Peer:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the side that asked
             reply.pop("v", None)
-            reply["e"] = proxies.exception_to(self, error)
+            reply["e"] = exceptions.exception_to(self, error)
         try:
             send_frame(self._channel, reply)
         except TooLarge as error:
-            send_frame(self._channel, {"r": reply["r"], "e": proxies.exception_to(self, error)})
+            send_frame(self._channel, {"r": reply["r"], "e": exceptions.exception_to(self, error)})
 
     def _perform(self, frame, reply):
-        codec = self.codec
-        codec.mutable = False
+        codec, marks = self.codec, Marks()
+        codec.mark(marks, collecting=True)
         try:
-            trees = frame["a"]
-            args = [codec.decode(tree) for tree in trees]
+            args = [codec.decode(tree) for tree in frame["a"]]
             keywords = {key: codec.decode(tree) for key, tree in frame["k"].items()}
             function = self._operations[frame["op"]]
         except (Malformed, KeyError, TypeError, AttributeError) as error:
-            raise Violation("a request that cannot be read: %s" % error) from None
-        mutable = codec.mutable
+            raise Violation(f"a request that cannot be read: {error}") from None
+        before = [proxies.snapshot(value) for value in marks.known]
         if self._permit is not None:
             self._permit(frame["op"], args, self._exported)
         try:
             value = function(*args, **keywords)
         finally:
-            if mutable:
-                self._report_changes(trees, args, reply)
-        for index, arg in enumerate(args):
-            if value is arg and type(value) in proxies.MUTABLE:
-                reply["same"] = index
-                return
+            codec.mark(marks, collecting=False)
+            changed = [number for number, value in enumerate(marks.known) if proxies.differs(before[number], value)]
+            if changed:
+                reply["m"] = [[number, self._content(marks.known[number])] for number in changed]
         reply["v"] = codec.encode(value)
 
-    def _report_changes(self, trees, args, reply):
-        changes = []
-        for index, arg in enumerate(args):
-            if type(trees[index]) not in (list, dict):
-                continue
-            now = self.codec.encode(arg)
-            if now != trees[index] or _dumps(now) != _dumps(trees[index]):
-                changes.append([index, now])
-        if changes:
-            reply["m"] = changes
+    def _content(self, value):
+        return self.codec.encode_content(value, type(value))

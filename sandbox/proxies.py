@@ -1,17 +1,12 @@
-"""Stand-ins for what stays on the other side: functions, objects, iterators, classes, exceptions."""
+"""Stand-ins for what stays on the other side: functions, objects, iterators, classes."""
 
 from __future__ import annotations
 
-import builtins
 import collections.abc
-import inspect
 import operator
 import types
 
-from .codec import TooLarge
-
-MUTABLE = (list, dict, set, bytearray, collections.deque)
-_TEXT = 2000
+from . import exceptions
 
 
 def _call(target, /, *args, **keywords):
@@ -73,8 +68,8 @@ def describe(number, value):
         name = type.__getattribute__(value, "__name__")
         word = "class"
         if issubclass(value, BaseException):
-            word, ancestor = "exception", builtin_ancestor(value)
-    elif inspect.iscoroutine(value):
+            word, ancestor = "exception", exceptions.builtin_ancestor(value)
+    elif isinstance(value, types.CoroutineType):
         word = "coroutine"
     elif hasattr(kind, "__next__"):
         word = "iterator"
@@ -88,7 +83,7 @@ def describe(number, value):
 def stand_in(peer, number, kind, name, ancestor):
     """The local object that stands for the other side's `number`."""
     if kind == "exception":
-        return mirror(number, name, ancestor)
+        return exceptions.mirror(number, name, ancestor)
     if kind == "coroutine":
         return _await_there(peer, Remote(peer, number, name))
     chosen = {"function": RemoteFunction, "iterator": RemoteIterator}.get(kind, Remote)
@@ -102,10 +97,10 @@ async def _await_there(peer, remote):
 def number_of(peer, value):
     """The number of a stand-in that belongs to this peer, else None."""
     kind = type(value)
-    if kind in (Remote, RemoteFunction, RemoteIterator):
+    if kind is Remote or kind is RemoteFunction or kind is RemoteIterator:  # `in` would ask a metaclass
         return object.__getattribute__(value, "_number")
-    if kind is type and value in _MIRRORS:  # a mirrored class goes home as itself
-        return _MIRRORS[value]
+    if kind is type and value in exceptions.MIRRORS:  # a mirrored class goes home as itself
+        return exceptions.MIRRORS[value]
     return None
 
 
@@ -123,7 +118,7 @@ class RemoteFunction:
         return self._peer.request("call", self, *args, **keywords)
 
     def __repr__(self):
-        return "<function %s>" % self.__name__
+        return f"<function {self.__name__}>"
 
 
 class RemoteIterator:
@@ -146,7 +141,7 @@ class RemoteIterator:
         return self._peer.request("getattr", self, name)
 
     def __repr__(self):
-        return "<%s>" % self.__name__
+        return f"<{self.__name__}>"
 
 
 class Remote:
@@ -250,8 +245,8 @@ def _reflect(op):
 
 
 for _name in _BINARY:
-    setattr(Remote, "__%s__" % _name.strip("_"), _forward(_name))
-    setattr(Remote, "__r%s__" % _name.strip("_"), _reflect(_name))
+    setattr(Remote, f"__{_name.strip('_')}__", _forward(_name))
+    setattr(Remote, f"__r{_name.strip('_')}__", _reflect(_name))
 for _name in (
     "getitem",
     "setitem",
@@ -266,139 +261,38 @@ for _name in (
     "float",
     "complex",
 ):
-    setattr(Remote, "__%s__" % _name, _forward(_name))
+    setattr(Remote, f"__{_name}__", _forward(_name))
 for _name in ("lt", "le", "gt", "ge"):
-    setattr(Remote, "__%s__" % _name, _forward(_name))
-
-
-# -- exceptions ------------------------------------------------------------------------------------------------------
-
-_BUILTIN_ERRORS = {
-    name: value
-    for name, value in vars(builtins).items()
-    if isinstance(value, type) and issubclass(value, BaseException) and value.__name__ == name
-}
-_MIRRORS = {}  # local class → the number of the class that it mirrors
-
-
-def builtin_ancestor(kind):
-    """The nearest builtin exception of a class."""
-    return next(step.__name__ for step in kind.__mro__ if _BUILTIN_ERRORS.get(step.__name__) is step)
-
-
-def _crossed_text(error):
-    crossed = getattr(error, "crossed", None)
-    return crossed[1] if crossed else BaseException.__str__(error)
-
-
-def mirror(number, name, ancestor):
-    """A local exception class for one of the other side, usable in `except`."""
-    parent = _BUILTIN_ERRORS.get(ancestor, Exception)
-    made = type(
-        name if name.isidentifier() else "Error", (parent,), {"__module__": "candidate", "__str__": _crossed_text}
-    )
-    _MIRRORS[made] = number
-    return made
-
-
-def exception_to(peer, error):
-    """An exception as data: type name, nearest builtin, text, arguments; its class and itself as handles if not builtin."""
-    kind = type(error)
-    tree = {"name": kind.__name__[:100], "base": builtin_ancestor(kind), "text": _text_of(error)}
-    if kind is TooLarge:
-        tree["base"] = "TooLarge"
-        return tree
-    try:
-        if _BUILTIN_ERRORS.get(kind.__name__) is not kind:
-            tree["class"] = peer.codec.encode(kind)
-        if sum(len(arg) for arg in error.args if isinstance(arg, (str, bytes, list, dict))) < _TEXT:
-            tree["args"] = peer.codec.encode(list(error.args))
-        extra = [[key, peer.codec.encode(value)] for key, value in vars(error).items() if not key.startswith("_")]
-        tree["extra"] = extra[:20]
-    except Exception:  # noqa: BLE001 - an exception that cannot be told in full is told by name and text
-        tree.pop("args", None)
-    tree["line"] = _line_of(error)
-    return tree
-
-
-def _text_of(error):
-    try:
-        return str(error)[:_TEXT]
-    except BaseException as second:  # noqa: BLE001 - __str__ belongs to the program
-        return "(its text raised %s)" % type(second).__name__
-
-
-def _line_of(error):
-    line, trace = 0, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<candidate>":
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
-
-
-def exception_from(peer, tree):
-    """The local exception for one that crossed; it carries `crossed` = (type name, text, line)."""
-    name, base, text = str(tree["name"])[:100], tree["base"], str(tree["text"])[:_TEXT]
-    if base == "TooLarge":
-        return TooLarge(text)
-    kind = peer.codec.decode(tree["class"]) if "class" in tree else _BUILTIN_ERRORS.get(base, Exception)
-    if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-        raise ValueError("an exception of no exception class")
-    args = peer.codec.decode(tree["args"]) if "args" in tree else [text]
-    error = _construct(kind, name, args, text)
-    for key, value in [(str(key), peer.codec.decode(item)) for key, item in tree.get("extra", ())]:
-        if key.isidentifier() and not key.startswith("_"):
-            setattr(error, key, value)
-    error.crossed = (name, text, int(tree.get("line") or 0))
-    return error
-
-
-def _construct(kind, name, args, text):
-    try:
-        error = kind(*args)
-    except TypeError:  # UnicodeDecodeError and the like want what did not cross
-        parent = next(step for step in kind.__mro__ if step in (ValueError, OSError, Exception, BaseException))
-        error = type(name if name.isidentifier() else "Error", (parent,), {})(text)
-    return error
+    setattr(Remote, f"__{_name}__", _forward(_name))
 
 
 # -- arguments that were changed over there -----------------------------------------------------------------------
 
 
-def update(old, new):
-    """Make `old`, a mutable value of this side, equal to `new`, keeping the identity of what is inside."""
-    kind = type(old)
-    if isinstance(old, list) and isinstance(new, list):
-        _update_list(old, new)
-    elif isinstance(old, dict) and isinstance(new, dict):
-        _update_dict(old, new)
-    elif isinstance(old, (set, collections.deque)) and isinstance(new, (set, collections.deque)):
+def snapshot(value):
+    """What a list, dict, set ... holds, to see later whether it was changed."""
+    return list(value.items()) if type(value) is dict else list(value)
+
+
+def differs(before, value):
+    """Whether `value` holds other objects than at its snapshot; what is inside them is their own affair."""
+    now = snapshot(value)
+    if len(now) != len(before):
+        return True
+    if type(value) is dict:
+        return any(now[n][0] is not item[0] or now[n][1] is not item[1] for n, item in enumerate(before))
+    return any(now[n] is not item for n, item in enumerate(before))
+
+
+def refill(old, new):
+    """Give `old` the content of `new`. Raises TypeError when they are not of one kind."""
+    if isinstance(old, (list, bytearray)) and isinstance(new, (list, bytearray)):
+        old[:] = new
+    elif isinstance(old, (dict, set)) and type(new) is (dict if isinstance(old, dict) else set):
         old.clear()
-        (old.update if isinstance(old, set) else old.extend)(new)
-    elif isinstance(old, bytearray) and isinstance(new, bytearray):
-        old[:] = new
-    elif kind is tuple and type(new) is tuple and len(old) == len(new):
-        for index, item in enumerate(old):
-            update(item, new[index])
-
-
-def _update_list(old, new):
-    if len(old) != len(new):
-        old[:] = new
-        return
-    for index, item in enumerate(new):
-        old[index] = _merged(old[index], item)
-
-
-def _update_dict(old, new):
-    merged = {key: _merged(old[key], item) if key in old else item for key, item in new.items()}
-    old.clear()
-    old.update(merged)
-
-
-def _merged(old, new):
-    if type(old) is type(new) and type(new) in (*MUTABLE, tuple):
-        update(old, new)
-        return old
-    return new
+        old.update(new)
+    elif isinstance(old, collections.deque) and isinstance(new, collections.deque):
+        old.clear()
+        old.extend(new)
+    else:
+        raise TypeError("a change of kind")

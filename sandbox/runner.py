@@ -30,7 +30,7 @@ def run(control, output_bytes):
     """Until stdin ends or the spawner is gone."""
     gc.enable()
     runner = _Runner(control, output_bytes)
-    _emit({"ready": PROTOCOL, "python": "%d.%d.%d" % sys.version_info[:3]})
+    _emit({"ready": PROTOCOL, "python": ".".join(map(str, sys.version_info[:3]))})
     jobs = os.fdopen(0, "rb", closefd=False)
     for line in jobs:
         try:
@@ -109,13 +109,16 @@ class _Runner:
             outcome, exception, message = (
                 "output_limit",
                 None,
-                "more than %d MiB were printed" % (self._output_bytes >> 20),
+                f"more than {self._output_bytes >> 20} MiB were printed",
             )
-        elif outcome is None and (watch.late or notes.gone):
-            outcome, exception, message = _end_of(report, watch.late, job)
-        elif outcome is None and not (notes.ended and notes.all_passed()):
+        elif outcome is None and not (watch.late or notes.gone) and not (notes.ended and notes.all_passed()):
             return {"void": "the judge ended without a verdict"}
-        tests = notes.results(message if outcome else "")
+        reason = message
+        if watch.late or notes.gone:
+            ended = _end_of(report, watch.late, job)
+            reason = ended[2]
+            outcome, exception, message = (outcome, exception, message) if outcome else ended
+        tests = notes.results(reason)
         return {"outcome": outcome or "passed", "exception": exception, "message": _clean(message), "tests": tests}
 
 
@@ -158,7 +161,7 @@ class _Notes:
         for index, label in enumerate(self.plan):
             if index not in self.tests:
                 entries.append([False, _clean(label), _clean(reason)[:500]])
-                reason = "not run: %s" % message
+                reason = f"not run: {message}"
                 continue
             passed, text = self.tests[index]
             entries.append([passed, _clean(label), _clean(text)[:500]])
@@ -210,9 +213,9 @@ def _end_of(report, late, job):
     """Why the program's process ended, from evidence: (class, exception, message)."""
     number = os.WTERMSIG(report["status"]) if os.WIFSIGNALED(report["status"]) else 0
     if late:
-        return "timeout", None, "no end after %g s" % job["wall_s"]
+        return "timeout", None, f"no end after {job['wall_s']:g} s"
     if number == signal.SIGXCPU or (number == signal.SIGKILL and report["cpu_s"] > job["cpu_s"] - 0.1):
-        return "timeout", None, "more than %g s of processor time" % job["cpu_s"]
+        return "timeout", None, f"more than {job['cpu_s']:g} s of processor time"
     if number == signal.SIGKILL and report["oom"]:
         return "memory", None, "the container's memory was used up"
     if number == signal.SIGSYS:
@@ -220,11 +223,11 @@ def _end_of(report, late, job):
     if number:
         return (
             "runtime_error",
-            _SIGNALS.get(number, "signal %d" % number),
+            _SIGNALS.get(number, f"signal {number}"),
             "the program's process was ended by a signal",
         )
     status = os.WEXITSTATUS(report["status"])
-    return "runtime_error", "SystemExit", "the program ended itself (status %d) before its tests were done" % status
+    return "runtime_error", "SystemExit", f"the program ended itself (status {status}) before its tests were done"
 
 
 def _tail(fd, size):

@@ -109,10 +109,10 @@ class _Short(reprlib.Repr):
         self.maxstring = self.maxother = 160
 
     def repr_int(self, value, level):
-        return repr(value) if value.bit_length() < 400 else "<int of %d bits>" % value.bit_length()
+        return repr(value) if value.bit_length() < 400 else f"<int of {value.bit_length()} bits>"
 
     def repr_Remote(self, value, level):
-        return "<%s object>" % object.__getattribute__(value, "_name")
+        return f"<{object.__getattribute__(value, '_name')} object>"
 
 
 short = _Short().repr

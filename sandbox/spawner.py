@@ -6,10 +6,12 @@ verdict: the runner asks for a process (b"A") and later says that it is done wit
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
 import resource
+import signal
 import socket
 import sys
 
@@ -17,11 +19,12 @@ from . import candidate, runner, sweeping
 
 _RUNNER_UID = 1000
 _UIDS = 50_000
+_ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 _WORK = "/work"
 _KEPT_WARM = (
-    "abc, argparse, array, ast, asyncio, base64, bisect, calendar, cmath, collections, contextlib, copy, csv, dataclasses, datetime, decimal, "
-    "enum, fractions, functools, hashlib, heapq, inspect, io, itertools, json, logging, math, numbers, operator, os, queue, random, "
-    "re, statistics, string, struct, sys, textwrap, threading, time, traceback, typing, unicodedata, unittest.mock, uuid, warnings"
+    "array, bisect, cmath, collections, contextlib, copy, datetime, decimal, enum, fractions, functools, hashlib, "
+    "heapq, itertools, json, math, numbers, operator, random, re, statistics, string, struct, sys, textwrap, "
+    "threading, time, typing, unicodedata"
 )
 
 
@@ -30,7 +33,7 @@ class _Child:
 
     def __init__(self, uid):
         self.uid = uid
-        self.folder = "%s/%d" % (_WORK, uid)
+        self.folder = f"{_WORK}/{uid}"
         os.mkdir(self.folder, 0o700)
         os.chown(self.folder, uid, uid)
         ours, theirs = socket.socketpair()
@@ -82,10 +85,8 @@ class _Spawner:
         return _Child(self._first_uid + self._count)
 
     def _finish(self, child):
-        try:
-            os.killpg(child.pid, 9)
-        except ProcessLookupError:
-            pass
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
         _, status, usage = os.wait4(child.pid, 0)
         known = {1, self._runner_pid}
         left, clean = sweeping.sweep(child.uid, child.folder, known)
@@ -116,9 +117,17 @@ def _oom_kills():
 
 
 def _warm_up():
+    """Do once what each program would do alike: after a fork every page that is touched is a page copied."""
     for name in _KEPT_WARM.split(", "):
         __import__(name)
     sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd(), os.environ.get("PYTHONPATH"))]
+    sys.argv[:] = ["program"]
+    for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
+        del sys.modules[name]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    os.environ.clear()
+    os.environ.update(_ENVIRONMENT)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -142,6 +151,7 @@ def _start_runner(control, kept):
 
 def main():
     """Start the runner, give it stdin and stdout, serve it."""
+    first_uid = int(os.environ.get("EVALKIT_FIRST_UID", "100000"))
     _warm_up()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = _start_runner(theirs, ours)
@@ -150,7 +160,7 @@ def main():
     os.dup2(null, 0)
     os.dup2(null, 1)
     os.close(null)
-    _Spawner(ours, pid, int(os.environ.get("EVALKIT_FIRST_UID", "100000"))).serve()
+    _Spawner(ours, pid, first_uid).serve()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What a program leaves behind: processes and files of its user id. Runs in the spawner, as root without rights to files."""
+"""What a program leaves: processes and files of its user id. Runs in the spawner: root without rights to files."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -30,7 +31,7 @@ def strangers(uids, known):
 
 def _uid(pid):
     try:
-        with open("/proc/%d/status" % pid, "rb") as stream:
+        with open(f"/proc/{pid}/status", "rb") as stream:
             for line in stream:
                 if line.startswith(b"Uid:"):
                     return int(line.split()[1])
@@ -40,7 +41,7 @@ def _uid(pid):
 
 
 def is_clean(folder):
-    """Remove the program's work folder if it is empty; True when nothing of it and nothing in the shared folders is left."""
+    """Remove the work folder if it is empty; True when neither it nor anything in the shared folders is left."""
     try:
         os.rmdir(folder)
     except FileNotFoundError:
@@ -77,10 +78,8 @@ def _as_user(uid, folder):
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             for place in (folder, *SHARED_FOLDERS):
                 _empty(place)
         finally:
@@ -126,7 +125,7 @@ def _pass(top):
 
 
 def _lift(top, name):
-    """Move what is in the subfolder `name` up into `top`, under fresh names; a deep tree so becomes flat step by step."""
+    """Move the folders of the subfolder `name` up into `top`: a deep tree becomes flat step by step."""
     lifted = False
     inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
     try:

@@ -11,7 +11,7 @@ from evalkit.sandboxes import engine, image, leftovers
 from evalkit.sandboxes.container import seccomp_text
 from evalkit.sandboxes.engine_host import bring_up
 from evalkit.sandboxes.pool import Pool
-from evalkit.sandboxes.self_test import Finding, self_test
+from evalkit.sandboxes.self_test import Finding, run_cases
 
 __all__ = ["ADAPTER", "DockerAdapter", "Finding", "bring_up", "build", "self_test"]
 
@@ -21,12 +21,12 @@ _CONTAINER_MB = 2048
 class DockerAdapter:
     """Programs run in hardened containers of a Docker engine.
 
-    Options: `workers` (containers at once; default one per processor), `image` (a base with Python 3.9 or later in place
-    of ours). `limits` are those of the programs and no business of the pool.
+    Options: `workers` (containers at once; default one per processor), `image` (a base with Python 3.9 or later in
+    place of ours). `limits` are those of the programs and no business of the pool.
     """
 
     def prepare(self, options: dict[str, Json], notify: Notify) -> None:
-        """Make `identity` answerable: the engine runs and the image is built. May install and start Docker (Debian, root)."""
+        """Bring up the engine where that is ours to do (Debian, Ubuntu, as root); build the image if it is missing."""
         bring_up(notify)
         build(notify, options)
 
@@ -67,6 +67,15 @@ def build(notify: Notify, options: dict[str, Json] | None = None) -> str:
         raise PrerequisiteError(f"the sandbox image could not be built: {error}", hint=engine.HINT) from error
     finally:
         client.close()
+
+
+def self_test(notify: Notify, options: dict[str, Json] | None = None) -> list[Finding]:
+    """Run the quick part of the adversarial set: (name, expected, got) of each program. Raises PrerequisiteError."""
+    sandbox = ADAPTER.open(options or {}, notify)
+    try:
+        return run_cases(sandbox)
+    finally:
+        sandbox.close()
 
 
 def _processors() -> set[int]:

@@ -19,7 +19,7 @@ _POLL_S = 0.2
 
 
 def bring_up(notify: Notify) -> None:
-    """Nothing where an engine answers; else install and start one. Raises PrerequisiteError where it is not ours to do."""
+    """Install and start an engine where none answers. Raises PrerequisiteError where that is not ours to do."""
     if answers():
         return
     host = os.environ.get("DOCKER_HOST")

@@ -1,7 +1,8 @@
 """The sandbox image: a base that has Python, and our worker as one layer on top.
 
 Verdicts depend on the base's Python and on the worker, so both digests are labels of the image and parts of the
-sandbox's identity. The digest of a base is that of its file system layers: the same for the same content, whenever it was built.
+sandbox's identity. The digest of a base is that of its file system layers: the same for the same content, whenever it
+was built.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def worker_digest() -> str:
 
 
 def identity(client: Any, options: dict[str, Json]) -> str:
-    """What decides verdicts besides the program: base, worker, seccomp profile. Raises PrerequisiteError without image."""
+    """What decides verdicts besides the program: base, worker, seccomp. Raises PrerequisiteError without image."""
     found = require(client, options)
     labels = client.images.get(found).labels
     return digest({"base": labels[_BASE], "worker": labels[_WORKER], "seccomp": digest_file(seccomp_path())})

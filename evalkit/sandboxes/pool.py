@@ -101,7 +101,7 @@ class Pool:
 
 
 class _Worker(threading.Thread):
-    """Keeps one container busy. Results come back in the order of the jobs, so the oldest is the one that is running."""
+    """Keeps one container busy. Results come in the order of the jobs, so the oldest is the one that is running."""
 
     def __init__(self, pool: Pool, index: int) -> None:
         super().__init__(name=f"sandbox-{index}", daemon=True)

@@ -10,7 +10,7 @@ from evalkit import assets
 from evalkit.core.ports import Sandbox
 from evalkit.core.types import Execution, Limits, Program
 
-_LIMITS = Limits(wall_s=3.0, cpu_s=2.0, memory_mb=512)
+_LIMITS = Limits(wall_s=5.0, cpu_s=2.0, memory_mb=256)
 
 
 class Case(NamedTuple):
@@ -60,7 +60,7 @@ def _case(row: dict[str, object]) -> Case:
     return Case(str(row["name"]), wanted, program, bool(row.get("quick", False)))
 
 
-def self_test(sandbox: Sandbox, quick: bool = True) -> list[Finding]:
+def run_cases(sandbox: Sandbox, *, quick: bool = True) -> list[Finding]:
     """Run the quick part of the set, or all of it, through an open sandbox."""
     chosen = [case for case in cases() if case.quick or not quick]
     futures = [(case, sandbox.submit(case.program)) for case in chosen]

@@ -1,8 +1,8 @@
 """Programs judged by their tests: HumanEval's `check(candidate)` and lists of asserts (MBPP).
 
-Sources of the rules: github.com/openai/human-eval (prompt + completion + test), github.com/google-research/google-research
-(mbpp: each assert of `test_list`). One real test of MBPP reads `assert neg_nos([-1,4,5,-6]) == -1,-6`: the `-6` is the
-assert's message, so tests are executed as statements.
+Sources of the rules: github.com/openai/human-eval (prompt + completion + test) and the mbpp folder of
+github.com/google-research/google-research (each assert of `test_list`). One real test of MBPP reads
+`assert neg_nos([-1,4,5,-6]) == -1,-6`: the `-6` is the assert's message, so tests are executed as statements.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class CodeScorer:
         try:
             self._options = msgspec.convert(options, CodeOptions)
         except msgspec.ValidationError as error:
-            hint = f"style: humaneval | asserts, tests: FIELD; also prompt, setup, entry_point, extract: {' | '.join(get_args(Extract))}"
+            rules = " | ".join(get_args(Extract))
+            hint = f"style: humaneval | asserts, tests: FIELD; also prompt, setup, entry_point, extract: {rules}"
             raise SpecError(f"options of the scorer 'code': {error}", hint=hint) from error
 
     def program(self, sample: Sample, completion: Completion) -> Program | None:

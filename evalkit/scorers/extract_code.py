@@ -36,7 +36,7 @@ NOTHING = Code(None, None)
 def extract(answer: str, how: Extract, entry_point: str | None, prompt: str = "") -> Code:
     """The program in an answer.
 
-    `prompt` is code that an answer may continue (HumanEval): an answer that is only a function's body is appended to it.
+    `prompt` is code that an answer may continue (HumanEval): an answer that is only a function's body is put after it.
     """
     if how == "none":
         return _whole(answer, entry_point, prompt)
@@ -78,7 +78,7 @@ def preamble(prompt: str, entry_point: str | None) -> str:
 
 
 def called_name(tests: Iterable[str], setup: str = "") -> str | None:
-    """The function that a list of asserts is about: the name they call most that is neither builtin nor from the setup."""
+    """The function that asserts are about: the name they call most that is neither builtin nor from the setup."""
     calls: Counter[str] = Counter()
     for test in tests:
         calls.update(name for name in _names_called(test))
