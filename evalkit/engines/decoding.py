@@ -118,7 +118,7 @@ def _warpers(config: Json) -> list[Json]:
         warpers.append(TemperatureLogitsWarper(config.temperature))
     if config.top_k:
         warpers.append(TopKLogitsWarper(config.top_k))
-    if config.top_p is not None and config.top_p < 1.0:
+    if config.top_p not in (None, 1.0):
         warpers.append(TopPLogitsWarper(config.top_p))
     if config.min_p:
         warpers.append(MinPLogitsWarper(config.min_p))

@@ -63,8 +63,8 @@ class TransformersAdapter:
             _installed(name)
         place, options = device.resolve(model), _options(model)
         _quiet()
-        folder = weights.folder(model, notify)
         _set_up_torch(place, options.get("threads", device.usable_cores()))
+        folder = weights.folder(model, notify)
         notify(f"loading {model.name} on {place.device} in {place.dtype}")
         try:
             loaded, tokenizer = _load(folder, model, place)

@@ -1,0 +1,185 @@
+"""One suite over the engines: what the port promises, asked of each through `open_engine`, worker process included."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import pytest
+from msgspec import Struct
+from msgspec.structs import replace
+
+from evalkit.core.ports import Engine
+from evalkit.core.types import Completion, Message, Model, Prompt, Request, SamplingParams, Void
+from evalkit.run.workers import open_engine
+
+QUESTIONS = (
+    "What is 2 + 3?",
+    "Write a Python function that adds two numbers.",
+    "Name a colour.",
+    "Repeat after me: one two three four five six seven eight nine ten.",
+)
+GREEDY = SamplingParams(max_tokens=16)
+DRAWN = SamplingParams(temperature=1.0, top_p=0.95, top_k=50, max_tokens=16, seed=7)
+SAMPLES = 3
+SMOL = Model("smol", "transformers", {"embedded": "smollm2-135m"})
+
+
+class Subject(Struct, frozen=True):
+    """An engine under test; `impossible` is a request that it cannot answer."""
+
+    engine: Engine
+    impossible: Request
+
+
+def ask(item: int, sampling: SamplingParams = GREEDY, index: int = 0, text: str | None = None) -> Request:
+    prompt = Prompt((Message("user", QUESTIONS[item] if text is None else text),))
+    return Request(f"{item}/{index}/{sampling.temperature}/{sampling.seed}", "t", str(item), prompt, sampling, index)
+
+
+@pytest.fixture(scope="module")
+def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    path = tmp_path_factory.mktemp("replay") / "samples.jsonl"
+    rows = [
+        {"task_id": item, "completion": f"{item}.{index}"} for index in range(SAMPLES) for item in range(len(QUESTIONS))
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    engine = open_engine(Model("recorded", "replay", {"file": str(path)}), lambda text: None)
+    yield Subject(engine, replace(ask(0), key="impossible", item="absent"))
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def transformers() -> Iterator[Subject]:
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        pytest.skip("torch and transformers are not installed")
+    engine = open_engine(SMOL, lambda text: None)
+    yield Subject(engine, replace(ask(0, text="long " * 9000), key="impossible"))
+    engine.close()
+
+
+@pytest.fixture(params=["replay", pytest.param("transformers", marks=pytest.mark.model)])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    found: Subject = request.getfixturevalue(request.param)
+    return found
+
+
+def answers(subject: Subject, *requests: Request) -> dict[str, Completion]:
+    found = list(subject.engine.generate(requests))
+    assert [answer for answer in found if isinstance(answer, Void)] == []
+    return {answer.key: answer for answer in found if isinstance(answer, Completion)}
+
+
+def texts(subject: Subject, *requests: Request) -> dict[str, str]:
+    return {key: answer.text for key, answer in answers(subject, *requests).items()}
+
+
+def everything() -> list[Request]:
+    drawn = [ask(item, DRAWN, index) for item in range(len(QUESTIONS)) for index in range(SAMPLES)]
+    return [*drawn, *(ask(item) for item in range(len(QUESTIONS)))]
+
+
+def test_every_request_is_answered_once(subject: Subject) -> None:
+    """Mixed sampling, k samples, any order: the keys that come back are those that were asked."""
+    requests = everything()
+    found = Counter(answer.key for answer in subject.engine.generate(requests))
+    assert Counter({request.key: 1 for request in requests}) == found
+
+
+def test_effective_is_declared_or_unknown(subject: Subject) -> None:
+    """An engine that samples says with what; recorded answers say that nobody knows."""
+    requests = {request.key: request for request in everything()}
+    for key, answer in answers(subject, *requests.values()).items():
+        expected = None if answer.finish_reason == "recorded" else requests[key].sampling
+        assert expected == answer.effective
+
+
+def test_asking_again_gives_the_same(subject: Subject) -> None:
+    """Greedy and seeded alike."""
+    assert texts(subject, *everything()) == texts(subject, *everything())
+
+
+def test_samples_differ(subject: Subject) -> None:
+    """The index is part of what is asked."""
+    assert len(set(texts(subject, *(ask(3, DRAWN, index) for index in range(SAMPLES))).values())) == SAMPLES
+
+
+def test_company_does_not_change_an_answer(subject: Subject) -> None:
+    """Alone, or in a batch with others."""
+    together = texts(subject, *everything())
+    for request in [*(ask(item) for item in range(len(QUESTIONS))), ask(1, DRAWN, 2)]:
+        assert {request.key: together[request.key]} == texts(subject, request)
+
+
+def test_what_cannot_be_answered_is_void_alone(subject: Subject) -> None:
+    """With a reason, and without harm to the others."""
+    found = {answer.key: answer for answer in subject.engine.generate([ask(0), subject.impossible, ask(1)])}
+    void = found[subject.impossible.key]
+    assert isinstance(void, Void)
+    assert void.by == "engine"
+    assert void.reason
+    assert isinstance(found[ask(0).key], Completion)
+    assert isinstance(found[ask(1).key], Completion)
+
+
+def test_nothing_asked_is_nothing_answered(subject: Subject) -> None:
+    """An empty call ends."""
+    assert list(subject.engine.generate([])) == []
+
+
+@pytest.mark.model
+class TestTransformers:
+    """What only an engine that generates can be asked."""
+
+    def test_the_answer_makes_sense(self, transformers: Subject) -> None:
+        """The chat template is on: the model answers instead of going on with the question."""
+        assert "5" in texts(transformers, ask(0))[ask(0).key]
+
+    def test_seeds_decide(self, transformers: Subject) -> None:
+        """Another seed is another answer; a greedy one does not change."""
+        other = replace(DRAWN, seed=8)
+        assert texts(transformers, ask(3, DRAWN))[ask(3, DRAWN).key] != texts(transformers, ask(3, other)).popitem()[1]
+        assert (
+            texts(transformers, ask(3))[ask(3).key] == texts(transformers, ask(3, replace(GREEDY, seed=8))).popitem()[1]
+        )
+
+    def test_max_tokens_and_finish_reason(self, transformers: Subject) -> None:
+        """`length` when the limit cut it, `stop` when the model ended; counts say the same."""
+        short = answers(transformers, ask(1, replace(GREEDY, max_tokens=4)))[ask(1).key]
+        assert (short.finish_reason, short.completion_tokens) == ("length", 4)
+        ended = answers(transformers, ask(0, replace(GREEDY, max_tokens=60)))[ask(0).key]
+        assert ended.finish_reason == "stop"
+        assert 1 < (ended.completion_tokens or 0) < 60
+
+    def test_stop_strings(self, transformers: Subject) -> None:
+        """Cut before the first one, wherever tokens begin and end."""
+        whole = texts(transformers, ask(1))[ask(1).key]
+        stop = whole[3:12]
+        cut = answers(transformers, ask(1, replace(GREEDY, stop=("never", stop))))[ask(1).key]
+        assert (whole[: whole.index(stop)], "stop") == (cut.text, cut.finish_reason)
+
+    def test_what_is_measured_is_there(self, transformers: Subject) -> None:
+        """Tokens, time, log-probability and the digest of the rendered prompt."""
+        answer = answers(transformers, ask(0, DRAWN))[ask(0, DRAWN).key]
+        other = answers(transformers, ask(1, DRAWN))[ask(1, DRAWN).key]
+        assert len(answer.prompt_sha256) == 64
+        assert answer.prompt_sha256 != other.prompt_sha256
+        assert (answer.prompt_tokens or 0) > len(QUESTIONS[0].split())
+        assert (answer.seconds or 0) > 0
+        assert -10 < (answer.mean_logprob or 0) < 0
+
+    def test_a_bare_text_is_continued(self, transformers: Subject) -> None:
+        """No template, and the space that begins the continuation is kept."""
+        request = replace(ask(0), prompt=Prompt(text="The capital of France is"))
+        assert " Paris" in texts(transformers, request)[request.key]
+
+    def test_tokens_are_counted_as_the_model_sees_them(self, transformers: Subject) -> None:
+        """The parent's count, without the model library, is the worker's."""
+        from evalkit.engines.transformers import ADAPTER
+
+        requests = [*(ask(item) for item in range(len(QUESTIONS))), replace(ask(0), key="t", prompt=Prompt(text="a b"))]
+        found = answers(transformers, *requests)
+        counted = ADAPTER.count_tokens(SMOL, [request.prompt for request in requests])
+        assert [found[request.key].prompt_tokens for request in requests] == counted
