@@ -37,7 +37,7 @@ def read(sources: tuple[DataSource, ...], own: Path, *folders: Path) -> Rows:
     return read_rows(task({"test": sources}, own), "test", folders, lambda sentence: None)
 
 
-@pytest.fixture()
+@pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A package index that is a folder with one wheel; returns the sha256 of its data file."""
     folder = tmp_path / "index"
@@ -47,7 +47,9 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         wheel.writestr("tiny_data/__init__.py", "raise SystemExit('a package was imported')")
         wheel.writestr("tiny_data/rows.jsonl", LINE)
         wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-data\nVersion: 1.0\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         wheel.writestr(f"{info}/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))

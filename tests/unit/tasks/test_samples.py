@@ -99,7 +99,8 @@ def test_too_large_a_subset_is_everything_with_a_notice() -> None:
 def test_the_shape_changes_with_a_prompt_and_keeps_the_ids() -> None:
     """A lock sees a changed wording."""
     one, same, other = (
-        shape(samples(task(messages=(Message("user", text),)), USE, numbered(2), 0)) for text in ("{{ q }}", "{{ q }}", "{{q}}!")
+        shape(samples(task(messages=(Message("user", text),)), USE, numbered(2), 0))
+        for text in ("{{ q }}", "{{ q }}", "{{q}}!")
     )
     assert one == same
     assert ("k0", "k1") == one.ids == other.ids
@@ -115,9 +116,18 @@ def test_the_shape_changes_with_a_prompt_and_keeps_the_ids() -> None:
         ({"fields": {"gold": "anwser"}}, "r.jsonl:1: no field 'anwser', which `fields` names"),
         ({"fields": {}}, "r.jsonl:1: no field 'gold', which the score.number.answer of task sums uses"),
         ({"groups": ("level",)}, "r.jsonl:1: no field 'level', which `groups` names"),
-        ({"messages": (Message("user", "{{ text }}"),)}, "r.jsonl:1: no field 'text', which the prompt of task sums uses"),
-        ({"messages": (Message("user", "{{ q.choices.text }}"),)}, "r.jsonl:1: 'str object' has no attribute 'choices'"),
-        ({"messages": (Message("user", "{{ q + answer }}"),)}, "r.jsonl:1: the prompt of task sums does not fit this row"),
+        (
+            {"messages": (Message("user", "{{ text }}"),)},
+            "r.jsonl:1: no field 'text', which the prompt of task sums uses",
+        ),
+        (
+            {"messages": (Message("user", "{{ q.choices.text }}"),)},
+            "r.jsonl:1: 'str object' has no attribute 'choices'",
+        ),
+        (
+            {"messages": (Message("user", "{{ q + answer }}"),)},
+            "r.jsonl:1: the prompt of task sums does not fit this row",
+        ),
         (
             {"scorer": "code", "scorer_options": {"style": "asserts", "tests": "test", "entry_point": "key"}},
             "r.jsonl:1: no field 'test', which `score.code.tests` names",
