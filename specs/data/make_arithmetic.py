@@ -1,6 +1,6 @@
 """Make the arithmetic suite: `python make_arithmetic.py FOLDER` writes arithmetic.train.jsonl and arithmetic.test.jsonl.
 
-Thirteen templates, three levels of difficulty. The standard library only, one fixed seed: the same bytes on every machine.
+Twelve templates, three levels of difficulty. The standard library only, one fixed seed: the same bytes on every machine.
 
 Train and test cannot overlap. Every question stands for a canonical problem (operation and operands; sorted, where
 their order does not matter; one and the same for the bare question and the story about it), and a hash of the canonical
@@ -38,16 +38,11 @@ def multiply(rng, level):
     return ("*", *sorted((a, b))), f"What is {a} times {b}?", a * b
 
 
-def double(rng, level):
-    low, high = {"easy": (1, 50), "medium": (51, 150), "hard": (151, 999)}[level]
-    a = rng.randint(low, high)
-    return ("*", *sorted((2, a))), f"What is the double of {a}?", 2 * a
-
-
-def after(rng, level):
-    low, high = {"easy": (1, 40), "medium": (41, 999), "hard": (1000, 99999)}[level]
-    a = rng.randint(low, high)
-    return ("+", *sorted((1, a))), f"Which whole number comes right after {a}?", a + 1
+def next_number(rng, level):
+    low, high, steps = {"easy": (1, 60, (1,)), "medium": (1, 60, (2, 5, 10)), "hard": (1, 200, (3, 4, 6, 7))}[level]
+    a, step = rng.randint(low, high), rng.choice(steps)
+    row = [a + step * place for place in range(5)]
+    return ("next", a, step), f"Which number comes next: {', '.join(map(str, row[:4]))}?", row[4]
 
 
 def story_add(rng, level):
@@ -110,8 +105,7 @@ TEMPLATES = (
     add,
     subtract,
     multiply,
-    double,
-    after,
+    next_number,
     story_add,
     story_subtract,
     story_two_steps,
