@@ -170,7 +170,7 @@ def _hub_errors(wanted: _Wanted) -> Iterator[None]:
     except errors.RevisionNotFoundError as error:
         raise PrerequisiteError(f"{wanted} has no revision '{wanted.revision}'", hint="name a commit") from error
     except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
-        raise PrerequisiteError(f"{wanted} is not in the cache and the hub is switched off", hint=_CONNECT) from error
+        raise PrerequisiteError(f"{wanted} is not to be had: the hub is switched off", hint=_CONNECT) from error
     except (HTTPError, errors.EntryNotFoundError, OSError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PrerequisiteError(f"{wanted} could not be fetched: {first}", hint=_CONNECT) from error
