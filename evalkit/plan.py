@@ -17,7 +17,7 @@ from evalkit.core.digest import digest, digest_text
 from evalkit.core.errors import SpecError
 from evalkit.core.ports import Notify, Scorer, Store
 from evalkit.core.runfolder import Lock, ModelLock, TaskLock
-from evalkit.core.types import Fingerprint, Json, Model, Prompt
+from evalkit.core.types import Fingerprint, Json, Limits, Model, Prompt
 from evalkit.spec.model import BenchStep, SampleRule, Spec, Task, TaskUse, sampling
 from evalkit.steps.bench import Arm, Bench, cells, chunks, program_of
 from evalkit.tasks.datasets import read_rows
@@ -147,9 +147,9 @@ def _arm(spec: Spec, step: BenchStep, use: TaskUse, sources: Sources) -> Arm:
 
 
 def with_limits(options: dict[str, Json], sandbox: dict[str, Json]) -> dict[str, Json]:
-    """A scorer's options with the spec's limits of programs, where the task says nothing of its own."""
-    limits = sandbox.get("limits")
-    return options if limits is None or "limits" in options else {**options, "limits": limits}
+    """A scorer's options with the spec's limits of programs; a limit that the task names itself stays."""
+    limits = {name: sandbox[name] for name in Limits.__struct_fields__ if name in sandbox}
+    return {**options, "limits": {**limits, **options.get("limits", {})}} if limits else options
 
 
 # cost and cache state

@@ -321,11 +321,6 @@ def sandbox_build(notify: Notify) -> str:
 
 def sandbox_test(notify: Notify) -> list[Finding]:
     """Hostile and honest programs: what should become of each, and what became of it."""
-    from evalkit.sandboxes.docker import ADAPTER, self_test
+    from evalkit.sandboxes.docker import self_test
 
-    ADAPTER.prepare({}, notify)
-    pool = ADAPTER.open({}, notify)
-    try:
-        return self_test(pool, quick=False)
-    finally:
-        pool.close()
+    return self_test(notify)

@@ -30,7 +30,8 @@ def completion_key(
 ) -> str:
     """The address of one completion.
 
-    Task and item count only for engines that answer by item. `salt` tells a deliberately repeated run (`--fresh`) from the one before.
+    Task and item count only for engines that answer by item. `salt` tells a deliberately repeated run (`--fresh`) from
+    the one before.
     """
     parts: dict[str, object] = {
         "fingerprint": fingerprint,

@@ -19,7 +19,6 @@ from typing import IO, Protocol
 
 from evalkit.core import errors, registry
 from evalkit.core.errors import ContractError, EvalkitError
-from evalkit.core.keys import decisive
 from evalkit.core.ports import Engine, EngineAdapter, Notify
 from evalkit.core.types import Completion, Model, Request, SamplingParams, Void
 from evalkit.run import frames

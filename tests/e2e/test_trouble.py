@@ -212,6 +212,7 @@ def _engine() -> Iterator[PrivateDocker]:
     from tempfile import mkdtemp
 
     import docker
+
     from evalkit.sandboxes.image import build_image
 
     image = build_image(lambda text: None)
