@@ -26,8 +26,8 @@ class DockerAdapter:
     """
 
     def prepare(self, options: dict[str, Json], notify: Notify) -> None:
-        """Bring up the engine where that is ours to do (Debian, Ubuntu, as root); build the image if it is missing."""
-        bring_up(notify)
+        """Build the image if it is missing. An engine that does not run is not started here: installing packages is
+        for `evalkit sandbox up`, which says so, and not for a run."""
         build(notify, options)
 
     def identity(self, options: dict[str, Json]) -> str:

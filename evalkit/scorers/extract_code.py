@@ -46,7 +46,7 @@ def extract(answer: str, how: Extract, entry_point: str | None, prompt: str = ""
     if how == "all_blocks":
         return Code("\n\n".join(block.text for block in blocks), "all_blocks")
     if how == "entry_point" and entry_point:
-        found = _by_entry_point(blocks, entry_point)
+        found = _by_entry_point(blocks, entry_point) or _before_fence(answer, entry_point)
         if found is not None:
             return found
     return _first(blocks, entry_point, prompt)
@@ -108,6 +108,17 @@ def _by_entry_point(blocks: Sequence[Block], entry_point: str) -> Code | None:
     text = f"{helpers}\n\n{chosen.text}" if helpers else chosen.text
     rule = "entry_point+helpers" if helpers else "entry_point"
     return Code(text, rule if chosen.closed else f"{rule}, unclosed")
+
+
+def _before_fence(answer: str, entry_point: str) -> Code | None:
+    """An answer that begins with the program and only closes a fence: no block defines the function, the text before
+    the first fence does. Small models that continue a prompt's fence write so."""
+    fence = _FENCE.search(answer)
+    lead = answer[: fence.start()] if fence else ""
+    start = _START.search(lead)
+    if start is None or not _defines(lead, entry_point):
+        return None
+    return Code(_longest_parsing(lead[start.start() :]), "text before a fence")
 
 
 def _first(blocks: Sequence[Block], entry_point: str | None, prompt: str) -> Code:
