@@ -15,6 +15,7 @@ from pathlib import Path
 
 SEED = 20240229
 PER_CELL = {"train": 11, "test": 8}
+SHOWN = {("+", 3, 36), ("next", 2, 2), ("-", 7, 4)}  # solved before every question in tasks/arithmetic.yaml
 LEVELS = ("easy", "medium", "hard")
 NAMES = ("Anna", "Ben", "Carla", "David", "Emma", "Farid", "Grace", "Hugo", "Ines", "Jonas")
 THINGS = ("apples", "books", "coins", "eggs", "marbles", "pencils", "shells", "stickers")
@@ -127,7 +128,7 @@ def split_of(problem):
 def rows():
     """Both splits: split → rows, in the order of templates and levels."""
     made = {split: [] for split in PER_CELL}
-    taken = set()
+    taken = set(SHOWN)
     for template in TEMPLATES:
         for level in LEVELS:
             rng = random.Random(f"{SEED}/{template.__name__}/{level}")

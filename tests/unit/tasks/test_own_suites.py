@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from evalkit import assets
-from evalkit.core.types import Completion
+from evalkit.core.types import Completion, Message
 from evalkit.scorers.answer import NumberScorer
 from evalkit.spec.model import DataSource, SampleRule, Task, TaskUse
 from evalkit.tasks.datasets import read_rows
@@ -41,20 +41,19 @@ def script(name: str) -> ModuleType:
 
 
 def load(name: str) -> Task:
-    """The task of a file, read plainly: these files use no short forms but a list as `data` and a lone `prompt`."""
+    """The task of a file, read plainly: of short forms they use a list as `data` and a lone `prompt`."""
     plain = yaml.safe_load((SPECS / "tasks" / f"{name}.yaml").read_text("utf-8"))
     assert plain.pop("evalkit") == 1
     data = plain.pop("data")
     ((scorer, options),) = plain.pop("score").items()
-    from evalkit.core.types import Message
-
+    turns = plain.pop("messages") if "messages" in plain else [{"role": "user", "content": plain.pop("prompt")}]
     return Task(
         name=plain.pop("task"),
         data={
             split: tuple(DataSource(**source) for source in sources)
             for split, sources in (data if isinstance(data, dict) else {"test": data}).items()
         },
-        messages=(Message("user", plain.pop("prompt")),),
+        messages=tuple(Message(**turn) for turn in turns),
         scorer=scorer,
         scorer_options=options,
         groups=tuple(plain.pop("groups", ())),
@@ -72,8 +71,8 @@ def normalised(question: str) -> tuple[str, ...]:
     numbers = sorted(re.findall(r"[0-9]+", question))
     words = re.sub(r"[0-9]+", "#", question.lower())
     listed = sorted(word for word in re.findall(r"[a-z]+", words) if word in WORDS) if "how many words" in words else []
-    things = "|".join(WORDS)
-    names = "anna|ben|carla|david|emma|farid|grace|hugo|ines|jonas"
+    things = "|".join((*WORDS, "pens"))
+    names = "anna|ben|carla|david|emma|farid|grace|hugo|ines|jonas|tom"
     words = re.sub(rf"\b(?:{things}|{names})\b", "_", words)
     return (re.sub(r"[_#, ]+", " ", words), *numbers, *listed)
 
@@ -109,6 +108,18 @@ def test_arithmetic_train_and_test_share_no_problem() -> None:
         for rows in (train, test)
     ]
     assert not plus[0] & plus[1]
+
+
+def test_the_solved_questions_of_the_prompt_are_in_no_split() -> None:
+    """What the prompt gives away is not asked."""
+    turns = [message.content for message in load("arithmetic").messages if message.role == "user"]
+    shown = {normalised(text) for text in turns[:-1]}
+    shown |= {
+        normalised(text)
+        for text in ("What is 7 - 4?", "Ben has 36 eggs and gets 3 more. How many eggs does Ben have now?")
+    }
+    asked = {normalised(row["question"]) for split in ("train", "test") for row in lines(f"arithmetic.{split}.jsonl")}
+    assert (5, set()) == (len(shown), shown & asked)
 
 
 def test_a_problem_can_be_in_one_split_only() -> None:
