@@ -36,7 +36,7 @@ def render(page: Page, template: str = "run") -> str:
 
 def _templates() -> list[str]:
     found = (path.name.removesuffix(_SUFFIX) for path in _folder().glob(f"*{_SUFFIX}"))
-    return sorted(name for name in found if name != "macros")
+    return sorted(name for name in found if not name.startswith("_"))
 
 
 def _folder() -> Path:

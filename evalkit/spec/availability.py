@@ -45,7 +45,7 @@ def _check_step(step: Node, path: Path, diagnostics: Diagnostics) -> None:
 def _check_template(report: Node | None, diagnostics: Diagnostics) -> None:
     template = report.get("template") if report is not None else None
     shipped = (assets.folder("reports") / "templates").glob(f"*{_TEMPLATE}")
-    known = {path.name.removesuffix(_TEMPLATE) for path in shipped if not path.name.startswith("_")}
+    known = {"run", *(path.name.removesuffix(_TEMPLATE) for path in shipped if path.name[0] != "_")}
     if template is not None and template.content not in known:
         message = f"unknown report template '{template.content}'"
         diagnostics.unknown(template, ("report", "template"), message, known)

@@ -113,8 +113,10 @@ def test_numbers_are_compared_without_rounding(text: str, gold: object, right: b
 def test_scores_say_what_was_found_and_how() -> None:
     """Answer and rule are recorded, failures have a class, and no program is needed."""
     assert Score("pass", 1.0, answer="18", rule="hashes") == number("#### 18.0")
-    assert Score("fail", 0.0, answer="17", error_class="wrong_answer", rule="last") == number("17")
-    assert Score("fail", 0.0, error_class="no_answer") == number("no idea")
+    assert Score("fail", 0.0, answer="17", error_class="wrong_answer", rule="last", reason="expected 18") == number(
+        "17"
+    )
+    assert Score("fail", 0.0, error_class="no_answer", reason="expected 18") == number("no idea")
     assert NUMBER.program(sample(gold=1), completion("1")) is None
 
 
@@ -215,8 +217,9 @@ def test_exact_answers(text: str, options: dict[str, bool], right: bool) -> None
 def test_any_of_several_gold_answers_will_do() -> None:
     """A field may hold a list."""
     assert Score("pass", 1.0, answer="2", rule="exact") == exact("2", ["two", 2])
-    assert Score("fail", 0.0, answer="3", error_class="wrong_answer", rule="exact") == exact("3", ["two", 2])
-    assert Score("fail", 0.0, error_class="no_answer") == exact(" \n", ["two", 2])
+    wrong = Score("fail", 0.0, answer="3", error_class="wrong_answer", rule="exact", reason="expected two or 2")
+    assert wrong == exact("3", ["two", 2])
+    assert Score("fail", 0.0, error_class="no_answer", reason="expected two or 2") == exact(" \n", ["two", 2])
 
 
 @pytest.mark.parametrize("gold", [[], None, "", {"a": 1}, ["..."]])
