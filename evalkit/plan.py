@@ -141,6 +141,8 @@ def _arm(spec: Spec, step: BenchStep, use: TaskUse, sources: Sources) -> Arm:
     options = with_limits(task.scorer_options, spec.sandbox) if make_scorer.executes else task.scorer_options
     scorer: Scorer = make_scorer(options)
     chosen = tuple(samples(task, use, rows, spec.seed, sources.notify))
+    for sample in chosen:
+        scorer.check(sample)
     return Arm(
         use.category, use.task, use.split, chosen, policy, sampling(policy, task), scorer, rows.origin, rows.sha256
     )

@@ -105,6 +105,10 @@ class Scorer(Protocol):
 
     def __init__(self, options: dict[str, Json]) -> None: ...
 
+    def check(self, sample: Sample) -> None:
+        """Raises DataError for a sample that cannot be scored, whatever the answer: before anything is asked."""
+        ...
+
     def program(self, sample: Sample, completion: Completion) -> Program | None:
         """The program that judges this answer; its `key` is left empty, the step fills it in."""
         ...

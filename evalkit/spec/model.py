@@ -93,7 +93,7 @@ class Spec(Struct, frozen=True):
 class DataSource(Struct, frozen=True):
     """One place where a task's rows may come from. Exactly one of `file`, `package`, `hub` is set.
 
-    `package` is `name==version` with the `member` inside its wheel or sdist and that member's `sha256`.
+    `package` is `name==version` with the `member` inside its wheel and that member's `sha256`.
     `hub` is a data set id with `revision`, `config` and `split`.
     """
 

@@ -29,7 +29,7 @@ category: code
 data: [{file: doubles.jsonl}]
 id: '{{ id }}'
 prompt: 'Write f(x) that returns {{ text }}.'
-score: {code: {style: asserts, tests: tests, entry_point: f}}
+score: {code: {style: asserts, tests: tests, entry_point: name}}
 """
 SPEC = """\
 evalkit: 1
@@ -46,7 +46,7 @@ sandbox: {kind: docker, workers: 1}
 
 def write_doubles(project: ProjectFolder, items: int, pause_s: float = 0.0) -> None:
     """A spec over recorded programs: two of three are right, each takes `pause_s` in the sandbox."""
-    rows = [{"id": str(n), "text": f"{n} times x", "tests": [f"assert f(2) == {2 * n}"]} for n in range(items)]
+    rows = [{"id": str(n), "name": "f", "text": f"{n} times x", "tests": [f"assert f(2) == {2 * n}"]} for n in range(items)]
     answers = []
     for n in range(items):
         factor = n + 1 if n % 3 == 0 else n
@@ -95,7 +95,7 @@ def test_a_row_without_the_field(project: ProjectFolder) -> None:
     """The message names file, line and field."""
     write_doubles(project, 3)
     rows = (project.path / "doubles.jsonl").read_text().splitlines()
-    rows[1] = json.dumps({"id": "1", "tests": ["assert True"]})
+    rows[1] = json.dumps({"id": "1", "name": "f", "tests": ["assert True"]})
     project.write({"doubles.jsonl": "\n".join(rows) + "\n"})
     done = project.evalkit("run", "spec.yaml")
     assert done.code == 2

@@ -114,6 +114,8 @@ class LengthScorer:
 
     def __init__(self, options: dict[str, Json]) -> None: ...
 
+    def check(self, sample: Sample) -> None: ...
+
     def program(self, sample: Sample, completion: Completion) -> Program | None:
         return Program("", completion.text, ("assert True",))
 
