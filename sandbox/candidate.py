@@ -6,6 +6,7 @@ import gc
 import io
 import linecache
 import os
+import random
 import resource
 import socket
 import sys
@@ -109,6 +110,7 @@ class _Program:
         except (SyntaxError, ValueError, RecursionError) as error:
             error.phase = "compile"
             raise
+        random.seed(1)  # the same program sees the same numbers in every run
         if preamble:
             exec(compile(preamble, "<preamble>", "exec", dont_inherit=True), module.__dict__)
         if setup and not _names_used(code).isdisjoint(setup_names):
