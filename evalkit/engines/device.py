@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from msgspec import Struct
@@ -47,7 +47,14 @@ def resolve(model: Model) -> Placement:
 def cuda_visible() -> bool:
     """Whether CUDA can be expected to work: a driver is there, nobody hid it, and torch is not a CPU build."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1")
-    return not hidden and not version("torch").endswith("+cpu") and any(map(os.path.exists, _DRIVERS))
+    return not hidden and not _torch_build().endswith("+cpu") and any(map(os.path.exists, _DRIVERS))
+
+
+def _torch_build() -> str:
+    try:
+        return version("torch")
+    except PackageNotFoundError:  # a plan before the installation: `open` asks for torch
+        return ""
 
 
 def usable_cores() -> int:

@@ -34,8 +34,11 @@ class TransformersAdapter:
     isolated = True
 
     def fingerprint(self, model: Model) -> Fingerprint:
-        """Weights, tokenizer, template, adapter, library versions, dtype and kind of device."""
-        versions = {name: _installed(name) for name in ("torch", "transformers")}
+        """Weights, tokenizer, template, adapter, library versions, dtype and kind of device.
+
+        A library that is not installed yet is part of it as such: a plan can be made before the large downloads.
+        """
+        versions = {name: _version(name) or "not installed" for name in ("torch", "transformers")}
         _options(model)
         place, made_of = device.resolve(model), weights.describe(model)
         parts = {
@@ -48,7 +51,7 @@ class TransformersAdapter:
             "device": place.kind,
         }
         if model.adapter is not None:
-            parts |= {"adapter": weights.adapter_digest(model.adapter), "peft": _installed("peft")}
+            parts |= {"adapter": weights.adapter_digest(model.adapter), "peft": _version("peft") or "not installed"}
         return Fingerprint("transformers", parts)
 
     def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
@@ -60,7 +63,7 @@ class TransformersAdapter:
     def open(self, model: Model, notify: Notify) -> TransformersEngine:
         """Load the model on the resolved device. Raises PrerequisiteError when device, package or weights fail."""
         for name in ("torch", "transformers", *(["peft"] if model.adapter else [])):
-            _installed(name)
+            _require(name)
         place, options = device.resolve(model), _options(model)
         _quiet()
         _set_up_torch(place, options.get("threads", device.usable_cores()))
@@ -172,15 +175,17 @@ def _quiet() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
-def _installed(package: str) -> str:
-    extra = "train" if package == "peft" else "transformers"
+def _version(package: str) -> str | None:
     try:
-        if find_spec(package) is not None:
-            return version(package)
+        return version(package) if find_spec(package) is not None else None
     except PackageNotFoundError:
-        pass
-    hint = f"pip install 'evalkit-spec[{extra}]'"
-    raise PrerequisiteError(f"the package {package} is not installed", hint=hint)
+        return None
+
+
+def _require(package: str) -> None:
+    if _version(package) is None:
+        extra = "train" if package == "peft" else "transformers"
+        raise PrerequisiteError(f"the package {package} is not installed", hint=f"pip install 'evalkit-spec[{extra}]'")
 
 
 def _options(model: Model) -> dict[str, int]:

@@ -42,6 +42,10 @@ class CodeScorer:
             hint = f"style: humaneval | asserts, tests: FIELD; also prompt, setup, entry_point, extract: {rules}"
             raise SpecError(f"options of the scorer 'code': {error}", hint=hint) from error
 
+    def check(self, sample: Sample) -> None:
+        """Raises DataError for a row without tests."""
+        self._tests(sample)
+
     def program(self, sample: Sample, completion: Completion) -> Program | None:
         """The program to run; None when the answer holds no code."""
         entry_point = self._entry_point(sample)

@@ -46,7 +46,9 @@ sandbox: {kind: docker, workers: 1}
 
 def write_doubles(project: ProjectFolder, items: int, pause_s: float = 0.0) -> None:
     """A spec over recorded programs: two of three are right, each takes `pause_s` in the sandbox."""
-    rows = [{"id": str(n), "name": "f", "text": f"{n} times x", "tests": [f"assert f(2) == {2 * n}"]} for n in range(items)]
+    rows = [
+        {"id": str(n), "name": "f", "text": f"{n} times x", "tests": [f"assert f(2) == {2 * n}"]} for n in range(items)
+    ]
     answers = []
     for n in range(items):
         factor = n + 1 if n % 3 == 0 else n

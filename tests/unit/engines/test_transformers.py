@@ -127,14 +127,14 @@ def test_chat_without_a_template_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("package", "extra"), [("torch", "transformers"), ("peft", "train")])
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, extra: str) -> None:
-    """With the line that installs it."""
+    """With the line that installs it, before anything is loaded; a plan is made all the same."""
     folder = model_folder(tmp_path / "a")
     (folder / "adapter_config.json").write_text("{}")
     monkeypatch.setattr(transformers, "find_spec", lambda name: None if name == package else True)
-    for ask in (ADAPTER.fingerprint, lambda model: ADAPTER.open(model, print)):
-        with pytest.raises(PrerequisiteError) as caught:
-            ask(at(folder, adapter=str(folder)))
-        assert f"pip install 'evalkit-spec[{extra}]'" == caught.value.hint
+    assert parts(at(folder, adapter=str(folder)))[package] == "not installed"
+    with pytest.raises(PrerequisiteError) as caught:
+        ADAPTER.open(at(folder, adapter=str(folder)), print)
+    assert f"pip install 'evalkit-spec[{extra}]'" == caught.value.hint
 
 
 @pytest.mark.parametrize(

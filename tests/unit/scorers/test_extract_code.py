@@ -153,3 +153,10 @@ def test_any_answer_is_read(answer: str, how: str) -> None:
     """No answer breaks the extraction; a rule is given exactly when a program is."""
     code = extract(answer, how, "f", _PROMPT)  # type: ignore[arg-type]
     assert (code.text is None) == (code.rule is None)
+
+
+def test_a_program_before_a_fence_that_is_only_closed() -> None:
+    """A small model that goes on as if the fence were open: the words after it are no program."""
+    answer = "def double(x):\n    return 2 * x\n\nprint(double(2))\n```\n\nThis function doubles its input.\n"
+    found = extract(answer, "entry_point", "double")
+    assert Code("def double(x):\n    return 2 * x\n\nprint(double(2))\n", "text before a fence") == found
