@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+
+_NO_SKIPS = "EVALKIT_NO_SKIPS"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,3 +26,15 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
         assert path.read_text("utf-8") == actual, f"{path.name} differs; --update-golden rewrites it"
 
     return compare
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With EVALKIT_NO_SKIPS set, as in continuous integration, a test that skips has failed: what it needs was to be
+    there."""
+    report = yield
+    if os.environ.get(_NO_SKIPS) and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} may not be skipped here: {reason}"
+    return report

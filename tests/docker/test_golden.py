@@ -1,7 +1,7 @@
 """Published programs with known verdicts, judged again.
 
-`humaneval_samples` was judged where numpy was present; none of its 820 programs imports it. Of the six `mbpp_runs`, one
-program (task 622 in run 01) does, and fails on an image without it.
+`humaneval_samples` was judged where numpy was present; none of its 820 programs imports it, so an image without it
+gives the same verdicts.
 """
 
 from __future__ import annotations

