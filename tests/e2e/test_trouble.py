@@ -117,7 +117,7 @@ def test_a_missing_data_file(project: ProjectFolder) -> None:
 @pytest.mark.docker
 def test_docker_stopped_in_the_middle(project: ProjectFolder, need: Need, private_docker: PrivateDocker) -> None:
     """The engine goes away while programs run: void, not wrong; with the engine back, the rerun completes."""
-    items = 24
+    items = 75  # half a minute: an engine gives its containers ten seconds to end
     write_doubles(project, items, pause_s=0.4)
     project.env["DOCKER_HOST"] = private_docker.host
     process = subprocess.Popen(
@@ -163,9 +163,8 @@ class PrivateDocker:
 
     def stop(self) -> None:
         assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-        (self._folder / "pid").unlink(missing_ok=True)
+        self._process.terminate()
+        self._process.wait(timeout=120)
 
     def load(self, image: bytes) -> None:
         self._client().images.load(image)

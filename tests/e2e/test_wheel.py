@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import venv
@@ -23,13 +24,21 @@ def test_the_wheel_has_everything(tmp_path: Path) -> None:
     [wheel] = (tmp_path / "dist").glob("*.whl")
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True, capture_output=True)
     empty = tmp_path / "empty"
     empty.mkdir()
+    # Nothing of the checkout may help: a PYTHONPATH that names it would satisfy pip.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    install = [python, "-m", "pip", "install", "--quiet", wheel]
+    subprocess.run(install, cwd=empty, env=clean, check=True, capture_output=True)
 
     def evalkit(*arguments: str) -> str:
         done = subprocess.run(
-            [tmp_path / "venv" / "bin" / "evalkit", *arguments], cwd=empty, capture_output=True, text=True, check=False
+            [tmp_path / "venv" / "bin" / "evalkit", *arguments],
+            cwd=empty,
+            env=clean,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -44,6 +53,6 @@ def test_the_wheel_has_everything(tmp_path: Path) -> None:
     assert "70.0 %" in evalkit("run", "first/first.yaml")
     where = "import evalkit.assets as a; print(a.folder('sandbox').is_relative_to(%r))"
     inside = subprocess.run(
-        [python, "-c", where % str(tmp_path / "venv")], cwd=empty, capture_output=True, text=True, check=True
+        [python, "-c", where % str(tmp_path / "venv")], cwd=empty, env=clean, capture_output=True, text=True, check=True
     )
     assert inside.stdout == "True\n"
