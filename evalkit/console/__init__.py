@@ -22,14 +22,9 @@ from evalkit.console.screens import (
     show_tasks,
     show_written,
 )
-from evalkit.console.views import CheckView, PlannedStepView, PlannedTaskView, PlanView
 
 __all__ = [
-    "CheckView",
     "Live",
-    "PlanView",
-    "PlannedStepView",
-    "PlannedTaskView",
     "progress_note",
     "say",
     "show_bug",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from evalkit.console.terminal import console_for
-from evalkit.console.views import CheckView, PlannedStepView, PlanView
 from evalkit.core.digest import short
 from evalkit.core.errors import EvalkitError
 from evalkit.core.runfolder import RunRecord
@@ -25,6 +24,9 @@ from evalkit.report.text import one_line, visible
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
+
+    from evalkit.doctor import Check
+    from evalkit.plan import Plan, PlannedStep
 
 _SEVERITY = re.compile(r"^(?P<place>.*?:\d+:\d+: )?(?P<word>error|warning|note): ")
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
@@ -100,7 +102,7 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def show_plan(plan: PlanView) -> None:
+def show_plan(plan: Plan) -> None:
     """What a run would do and what the store already has."""
     console = console_for(sys.stdout)
     for step in plan.steps:
@@ -123,7 +125,7 @@ def show_plan(plan: PlanView) -> None:
     )
 
 
-def _tokens(step: PlannedStepView) -> str:
+def _tokens(step: PlannedStep) -> str:
     if step.prompt_tokens is None:
         asked = "prompt tokens not known yet"
     else:
@@ -131,7 +133,7 @@ def _tokens(step: PlannedStepView) -> str:
     return f"{asked}, at most {numbers.count(step.max_completion_tokens)} answer tokens"
 
 
-def _programs(step: PlannedStepView) -> str:
+def _programs(step: PlannedStep) -> str:
     if step.programs_cached is None:
         return ""
     return f"; {numbers.plural(step.programs_cached, 'program')} executed already"
@@ -234,7 +236,7 @@ def _cost_of(row: SampleRow) -> str:
     return f"{numbers.count(row.completion_tokens)} tokens in {numbers.seconds(row.seconds)}{cut}"
 
 
-def show_doctor(checks: Sequence[CheckView]) -> None:
+def show_doctor(checks: Sequence[Check]) -> None:
     """What evalkit found of what it needs."""
     from rich.text import Text
 
@@ -249,7 +251,7 @@ def show_doctor(checks: Sequence[CheckView]) -> None:
     say(f"\n{numbers.plural(missing, 'thing')} missing" if missing else "\nnothing needed is missing", "bold")
 
 
-def _state_of_check(check: CheckView) -> tuple[str, str]:
+def _state_of_check(check: Check) -> tuple[str, str]:
     if check.ok:
         return "ok", "green"
     return ("missing", "bold red") if check.needed else ("optional", "yellow")
