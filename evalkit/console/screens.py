@@ -126,10 +126,7 @@ def show_plan(plan: Plan) -> None:
 
 
 def _tokens(step: PlannedStep) -> str:
-    if step.prompt_tokens is None:
-        asked = "prompt tokens not known yet"
-    else:
-        asked = f"{'' if step.tokens_exact else 'about '}{numbers.count(step.prompt_tokens)} prompt tokens"
+    asked = f"{'' if step.tokens_exact else 'about '}{numbers.count(step.prompt_tokens)} prompt tokens"
     return f"{asked}, at most {numbers.count(step.max_completion_tokens)} answer tokens"
 
 
