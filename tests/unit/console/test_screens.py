@@ -87,7 +87,7 @@ def test_plan(screen: Callable[..., None]) -> None:
     )  # fmt: skip
     after = Step(
         name="after", verb="bench", needs=("bench", "adapter"), key="ffeeddccbbaa0011", requests=50, cached=0,
-        programs_cached=None, prompt_tokens=None, max_completion_tokens=25600, tokens_exact=False,
+        programs_cached=None, prompt_tokens=900, max_completion_tokens=25600, tokens_exact=False,
         why="the model does not exist yet", tasks=tasks[:1],
     )  # fmt: skip
     console.show_plan(Plan((bench, after)))
