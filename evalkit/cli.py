@@ -30,19 +30,22 @@ def _run(arguments: list[str]) -> int:
     try:
         code = cli.main(args=arguments, prog_name="evalkit", standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except click.exceptions.Abort:
-        return _INTERRUPTED
+    except click.exceptions.Abort as error:  # what click makes of Ctrl-C, and of any EOFError
+        return _failed(error.__cause__) if isinstance(error.__cause__, EOFError) else _interrupted()
+    except KeyboardInterrupt:
+        return _interrupted()
     except click.ClickException as error:
         error.show()
         return 2
-    except KeyboardInterrupt:
-        click.echo("interrupted: what was obtained is stored; run the same command again to continue", err=True)
-        return _INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:  # click's answer to a reader that went away, as in `evalkit schema | head`
         return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: a known error or a bug with its log
         return _failed(error)
+
+
+def _interrupted() -> int:
+    click.echo("interrupted: what was obtained is stored; run the same command again to continue", err=True)
+    return _INTERRUPTED
 
 
 def _failed(error: Exception) -> int:
@@ -155,12 +158,24 @@ def run(spec: Path, out: Path, store: Path, data: tuple[Path, ...], **wish: Any)
     from evalkit import console, project
 
     live = console.Live()
-    outcome, results = project.run(_project(out, store, data), spec, project.Wish(**wish), live, sys.argv[1:])
-    console.show_results(results, outcome.folder / "report.md")
+    try:
+        outcome = project.run(_project(out, store, data), spec, project.Wish(**wish), live, sys.argv[1:])
+    finally:
+        live.finish()
+    console.show_results(project.results(outcome.folder), outcome.folder / "report.md")
+    _tell_copy(outcome.folder)
     if outcome.problem is not None:
         console.show_error(outcome.problem)
         return outcome.problem.exit_code
     return 0
+
+
+def _tell_copy(folder: Path) -> None:
+    from evalkit import console, project
+
+    not_copied = project.copy_report(folder)
+    if not_copied is not None:
+        console.progress_note(not_copied)
 
 
 @cli.command()
@@ -210,6 +225,7 @@ def report(run_name: str, **places: Any) -> None:
 
     folder = project.find_run(_project(**places), run_name)
     console.show_results(project.report(folder), folder / "report.md")
+    _tell_copy(folder)
 
 
 @cli.command()

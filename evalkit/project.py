@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
@@ -72,35 +73,49 @@ def make_plan(project: Project, path: Path, wish: Wish, notify: Notify) -> Plan:
     loaded = load(path, wish)
     store = _open_store(project)
     try:
-        return _plan(project, loaded, wish, store, notify)
+        return _plan(project, loaded, wish, _target(project, loaded, wish), _Looking(store, notify))
     finally:
         store.close()
 
 
-def run(
-    project: Project, path: Path, wish: Wish, listener: Listener, command: Sequence[str]
-) -> tuple[Outcome, Results]:
+def run(project: Project, path: Path, wish: Wish, listener: Listener, command: Sequence[str]) -> Outcome:
     """Execute a spec and write its report; continues a run of the same spec that is not finished.
 
     Raises InvalidSpec, DataError, PrerequisiteError, ContractError, RunIncomplete: nothing that was obtained is lost.
     """
-    from evalkit.fetch.cache import write_file
     from evalkit.report.write import write
     from evalkit.run.executor import execute
 
     loaded = load(path, wish)
+    target = _target(project, loaded, wish)
     store = _open_store(project)
     try:
-        listener.note(f"reading {loaded.spec.name if loaded.spec else path}")
-        plan = _plan(project, loaded, wish, store, listener.note)
-        order = _order(project, loaded, wish, command)
-        outcome = execute(order, plan, store, listener)
+        listener.note(f"reading {path}")
+        plan = _plan(project, loaded, wish, target, _Looking(store, listener.note))
+        return execute(_order(loaded, wish, target, command), plan, store, listener, write)
     finally:
         store.close()
-    found = write(outcome.folder)
-    if outcome.record.report_to is not None:
-        write_file(Path(outcome.record.report_to), (outcome.folder / REPORT).read_bytes())
-    return outcome, found
+
+
+def copy_report(folder: Path) -> str | None:
+    """Copy the report to where the spec wants it. Returns a sentence when it was wanted and not done.
+
+    A page of a part of the spec, or of a run that is not complete, never takes the place of a whole one.
+    """
+    from evalkit.fetch.cache import write_file
+    from evalkit.run import record
+
+    run_record = record.read(folder)
+    to = run_record.report_to
+    if to is None:
+        return None
+    if run_record.state != "complete" or run_record.limit is not None or run_record.only:
+        return f"{to} is left as it is: this run is not the whole of its spec"
+    try:
+        write_file(Path(to), (folder / REPORT).read_bytes())
+    except OSError as error:
+        return f"the report could not be copied to {to}: {error.strerror or error}"
+    return None
 
 
 def _open_store(project: Project) -> SqliteStore:
@@ -109,20 +124,33 @@ def _open_store(project: Project) -> SqliteStore:
     return SqliteStore(project.store)
 
 
-def _plan(project: Project, loaded: Loaded, wish: Wish, store: SqliteStore, notify: Notify) -> Plan:
+class _Target(Struct, frozen=True):
+    """Where a run goes, and the salt of its keys: not empty for a `--fresh` run, which shares no answers."""
+
+    folder: Path
+    salt: str
+
+
+class _Looking(Struct, frozen=True):
+    """With what a plan is made."""
+
+    store: SqliteStore
+    notify: Notify
+
+
+def _plan(project: Project, loaded: Loaded, wish: Wish, target: _Target, looking: _Looking) -> Plan:
     from evalkit import plan
     from evalkit.run import record
 
     assert loaded.spec is not None
     spec = plan.restricted(loaded.spec, wish.limit, wish.only)
-    folder, salt = _folder(project, loaded, wish)
     sources = plan.Sources(
-        store=store,
-        notify=notify,
+        store=looking.store,
+        notify=looking.notify,
         folders=project.folders,
         identity=_identity(spec.sandbox),
-        previous=record.read_lock(folder) or _last_lock(project, spec.name),
-        salt=salt,
+        previous=record.read_lock(target.folder) or _last_lock(project, spec.name),
+        salt=target.salt,
     )
     return plan.make(spec, sources)
 
@@ -144,29 +172,30 @@ def _last_lock(project: Project, name: str) -> Lock | None:
     return locks[-1] if locks else None
 
 
-def _folder(project: Project, loaded: Loaded, wish: Wish) -> tuple[Path, str]:
-    """The run folder of a spec and the salt of its keys. `--fresh` opens a new one unless the last is unfinished."""
+def _target(project: Project, loaded: Loaded, wish: Wish) -> _Target:
+    """The run folder of a spec: the last one of the same spec and wish, or the first.
+
+    `--fresh` opens a new one with a salt of its own, and continues it while it is unfinished.
+    """
     from evalkit.run import record
 
     assert loaded.spec is not None
     base = record.run_id(loaded.spec.name, loaded.digest, wish.limit, wish.only)
     made = [base, *(f"{base}-{n}" for n in range(2, 1000))]
     count = next(n for n, name in enumerate(made) if not (project.runs / name / RUN).exists())
-    if count == 0:
-        return project.runs / base, ""
-    last = project.runs / made[count - 1]
-    if wish.fresh and record.read(last).state == "complete":
-        return project.runs / made[count], made[count]
-    return last, record.read(last).salt
+    last = record.known(project.runs / made[count - 1]) if count else None
+    salt = last.salt if last is not None else ""
+    if wish.fresh and not (last is not None and salt and last.state != "complete"):
+        return _Target(project.runs / made[count], uuid4().hex)
+    return _Target(project.runs / made[max(count - 1, 0)], salt)
 
 
-def _order(project: Project, loaded: Loaded, wish: Wish, command: Sequence[str]) -> Order:
+def _order(loaded: Loaded, wish: Wish, target: _Target, command: Sequence[str]) -> Order:
     from evalkit.run import executor, record
 
     assert loaded.spec is not None
-    folder, salt = _folder(project, loaded, wish)
     started = RunRecord(
-        id=folder.name,
+        id=target.folder.name,
         name=loaded.spec.name,
         about=loaded.spec.about,
         state="running",
@@ -177,13 +206,13 @@ def _order(project: Project, loaded: Loaded, wish: Wish, command: Sequence[str])
         command=tuple(command),
         spec=loaded.spec.path,
         spec_sha256=loaded.digest,
-        salt=salt,
+        salt=target.salt,
         template=loaded.spec.report.template,
         report_to=loaded.spec.report.to,
         gpu_hour_usd=loaded.spec.cost.get("gpu_hour"),
         environment=record.environment(),
     )
-    return executor.Order(folder, started, long_form(loaded), loaded.digest)
+    return executor.Order(target.folder, started, long_form(loaded))
 
 
 # looking again
@@ -216,17 +245,15 @@ def find_run(project: Project, name: str) -> Path:
     raise SpecError(problem, hint=f"runs: {names}")
 
 
-def find_samples(folder: Path, wanted: str | None) -> list[SampleRow]:
-    """The completions of one sample: `ID`, or `STEP/ID` where an id stands in several steps. None gives failed ones."""
+def find_samples(folder: Path, wanted: str) -> list[SampleRow]:
+    """The completions of one sample: `ID`, or `STEP/ID` or `TASK/ID` where an id stands in several."""
     from evalkit.report.folder import read_rows
 
-    chosen = []
-    for row in read_rows(folder):
-        name = f"{row.step}/{row.id}"
-        if row.outcome != "pass" if wanted is None else wanted in (row.id, name, f"{row.task}/{row.id}"):
-            chosen.append(row)
-    if wanted is not None and not chosen:
-        raise SpecError(f"no sample of {folder.name} is called '{wanted}'", hint="`evalkit show RUN` lists some")
+    chosen = [row for row in read_rows(folder) if wanted in (row.id, f"{row.step}/{row.id}", f"{row.task}/{row.id}")]
+    if not chosen:
+        raise SpecError(
+            f"no sample of {folder.name} is called '{wanted}'", hint="the report and samples.jsonl name the samples"
+        )
     return chosen
 
 
@@ -241,10 +268,12 @@ def results(folder: Path) -> Results:
 
 
 def report(folder: Path) -> Results:
-    """Write a run's report again from its samples."""
+    """Write a run's report again from its samples. Raises PrerequisiteError while the run is being written."""
     from evalkit.report.write import write
+    from evalkit.run.record import RunFolder, writing
 
-    return write(folder)
+    with RunFolder(folder), writing(folder):
+        return write(folder)
 
 
 # documents

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct, field
 
@@ -259,19 +259,12 @@ def collect(rows: Iterable[SampleRow], run: RunRecord) -> Results:
 
 
 def _stamps(run: RunRecord, steps: dict[str, StepResults]) -> tuple[str, ...]:
-    stamps: list[str] = []
-    if run.state != "complete":
+    stamps = list(_void_stamps(run, steps))
+    if run.state != "complete" and not stamps:
         why = f": {run.error}" if run.error else ""
         stamps.append(f"INCOMPLETE: the run ended as '{run.state}'{why}. Run the same command again to finish it.")
     if not steps:
         stamps.append("INCOMPLETE: nothing was measured; this run has no samples.")
-    for name, step in steps.items():
-        answers = step.all.metrics.answers
-        if answers.void > run.void_budget * answers.n:
-            stamps.append(
-                f"INCOMPLETE: {numbers.of(answers.void, answers.n)} answers of step {name} are void "
-                f"({numbers.pct(answers.void / answers.n)}, the budget is {numbers.pct(run.void_budget)})."
-            )
     if run.limit is not None:
         stamps.append(
             f"PARTIAL: a partial run, limited to {run.limit} items per task. These are not the scores of its spec."
@@ -279,3 +272,14 @@ def _stamps(run: RunRecord, steps: dict[str, StepResults]) -> tuple[str, ...]:
     if run.only:
         stamps.append(f"PARTIAL: a partial run, only of {', '.join(run.only)}.")
     return tuple(stamps)
+
+
+def _void_stamps(run: RunRecord, steps: dict[str, StepResults]) -> Iterator[str]:
+    for name, step in steps.items():
+        answers = step.all.metrics.answers
+        if answers.void > run.void_budget * answers.n:
+            yield (
+                f"INCOMPLETE: {numbers.of(answers.void, answers.n)} answers of step {name} are void "
+                f"({numbers.pct(answers.void / answers.n)}, the budget is {numbers.pct(run.void_budget)}). "
+                "Run the same command again: only what is missing is asked for."
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evalkit.core import runfolder
+from evalkit.core.runfolder import RunRecord
 from evalkit.fetch.cache import write_file
 from evalkit.report import page
 from evalkit.report.collect import Collector
@@ -15,12 +16,13 @@ from evalkit.report.results import Results, encode
 from evalkit.report.tables import ParquetFile
 
 
-def write(folder: Path) -> Results:
+def write(folder: Path, record: RunRecord | None = None) -> Results:
     """Read the run's rows once and write all three files, each whole or not at all.
 
+    `record` is the run's record where `run.json` is not written yet.
     Raises DataError when the folder is not a run folder or a line of it cannot be read.
     """
-    run, lock = read_run(folder), read_lock(folder)
+    run, lock = record or read_run(folder), read_lock(folder)
     collector, excerpts = Collector(), Excerpts()
     with ParquetFile(folder / runfolder.PARQUET) as parquet:
         for row in read_rows(folder):

@@ -1,8 +1,8 @@
 """Executes a plan: fill each step, then write the run folder from what the store knows.
 
 The order is what makes a run resumable: answers are stored as they come, the run folder is written from the store at
-the end, and its state is the last thing said. A run that is killed leaves state `running` and a store that has
-everything that was counted.
+the end, and its state is the last thing said. A run that is killed leaves a store that has everything that was
+counted, and a folder that says `running` or is still the complete run of before.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ import msgspec
 from msgspec import Struct
 
 from evalkit.core.errors import EvalkitError, RunIncomplete
-from evalkit.core.ports import Listener, Tools
+from evalkit.core.ports import Listener
 from evalkit.core.runfolder import RunRecord, RunState
 from evalkit.core.types import SampleRow
 from evalkit.plan import Plan
 from evalkit.run import record
-from evalkit.run.record import RunFolder
+from evalkit.run.record import RunFolder, writing
 from evalkit.run.store import SqliteStore
 from evalkit.run.toolbox import Listeners, Toolbox
 from evalkit.steps.fill import fill
 from evalkit.steps.rows import rows
 
-MakePlan = Callable[[Tools], Plan]
+Publish = Callable[[Path, RunRecord], object]
+"""Makes results and report from the rows in a run folder, under the record that the run will have."""
 
 
 class Order(Struct, frozen=True):
@@ -37,7 +38,6 @@ class Order(Struct, frozen=True):
     folder: Path
     record: RunRecord
     spec_text: str
-    spec_sha256: str
 
 
 class Outcome(Struct, frozen=True):
@@ -48,42 +48,63 @@ class Outcome(Struct, frozen=True):
     problem: EvalkitError | None
 
 
-def execute(order: Order, plan: Plan, store: SqliteStore, listener: Listener) -> Outcome:
-    """Run every step of a plan and write the run folder.
+def execute(order: Order, plan: Plan, store: SqliteStore, listener: Listener, publish: Publish) -> Outcome:
+    """Run every step of a plan, write the run folder, and have its results published.
 
     Raises what stopped it (PrerequisiteError, ContractError, RunIncomplete, KeyboardInterrupt) after saying so in
-    `run.json`; everything obtained until then is stored. Too many void samples are an Outcome with a problem: the
-    folder is then complete enough to be reported.
+    `run.json`; everything obtained until then is stored, and a folder that held a complete run is left as it was. Too
+    many void samples are an Outcome with a problem: the folder is then complete enough to be reported.
     """
     with RunFolder(order.folder) as folder:
-        events = folder.events()
-        tools = Toolbox(store, Listeners((events, listener)), plan.spec.sandbox)
         started = monotonic()
-        folder.write_record(order.record)
-        folder.write_spec(order.spec_text)
         with _state_on_error(folder, order.record, started):
-            try:
-                identity = tools.sandbox_identity if plan.executes else ""
-                folder.write_lock(record.lock_of(plan, order.spec_sha256, identity))
-                for step in plan.steps:
-                    fill(step.work, tools)
-            finally:
-                tools.close()
-                tools.listener.finish()
-            voids: Counter[str] = Counter()
-            totals: Counter[str] = Counter()
-            folder.write_samples(_counted(plan, store, identity, totals, voids))
-        problem = _void_problem(plan, totals, voids)
-        ended = _ended(order.record, "incomplete" if problem else "complete", started, problem)
-        folder.write_record(ended)
-    return Outcome(order.folder, ended, problem)
+            identity = _fill(folder, plan, store, listener)
+            return _settle(folder, order, _Filled(plan, store, identity, started), publish)
 
 
-def _counted(
-    plan: Plan, store: SqliteStore, identity: str, totals: Counter[str], voids: Counter[str]
-) -> Iterator[SampleRow]:
-    for step in plan.steps:
-        for row in rows(step.work, store, identity):
+class _Filled(Struct, frozen=True):
+    """A plan whose answers are in the store."""
+
+    plan: Plan
+    store: SqliteStore
+    identity: str
+    started: float
+
+
+def _fill(folder: RunFolder, plan: Plan, store: SqliteStore, listener: Listener) -> str:
+    """Obtain what is missing; returns the sandbox's identity."""
+    tools = Toolbox(store, Listeners((folder.events(), listener)), plan.spec.sandbox)
+    try:
+        identity = tools.sandbox_identity if plan.executes else ""
+        for step in plan.steps:
+            fill(step.work, tools)
+    finally:
+        tools.close()
+        tools.listener.finish()
+    return identity
+
+
+def _settle(folder: RunFolder, order: Order, filled: _Filled, publish: Publish) -> Outcome:
+    """Write the folder from the store. From the first line on it says `running`, and its state is the last thing
+    written: a kill in between leaves no results rather than those of other rows."""
+    voids: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
+    folder.write_record(order.record)
+    folder.forget_results()
+    folder.write_spec(order.spec_text)
+    folder.write_lock(record.lock_of(filled.plan, order.record.spec_sha256, filled.identity))
+    folder.write_samples(_counted(filled, totals, voids))
+    problem = _void_problem(filled.plan, totals, voids)
+    ended = _ended(order.record, "incomplete" if problem else "complete", filled.started, problem)
+    with writing(folder.path):
+        publish(folder.path, ended)
+    folder.write_record(ended)
+    return Outcome(folder.path, ended, problem)
+
+
+def _counted(filled: _Filled, totals: Counter[str], voids: Counter[str]) -> Iterator[SampleRow]:
+    for step in filled.plan.steps:
+        for row in rows(step.work, filled.store, filled.identity):
             totals[step.name] += 1
             voids[step.name] += row.outcome == "void"
             yield row
@@ -95,7 +116,7 @@ def _void_problem(plan: Plan, totals: Counter[str], voids: Counter[str]) -> RunI
         if voids[name] > plan.spec.void_budget * total:
             return RunIncomplete(
                 f"{voids[name]} of {total} samples of step '{name}' are void "
-                f"(the budget is {plan.spec.void_budget:.0%}): the run is incomplete",
+                f"(the budget is {plan.spec.void_budget:.3g} of all): the run is incomplete",
                 hint="mend what the reasons in the report name and run the same command again; "
                 "only what is missing is asked for",
             )
@@ -103,7 +124,11 @@ def _void_problem(plan: Plan, totals: Counter[str], voids: Counter[str]) -> RunI
 
 
 @contextmanager
-def _state_on_error(folder: RunFolder, started_record: RunRecord, started: float) -> Iterator[None]:
+def _state_on_error(folder: RunFolder, begun: RunRecord, started: float) -> Iterator[None]:
+    before = record.known(folder.path)
+    complete = before is not None and before.state == "complete"
+    if not complete:
+        folder.write_record(begun)
     try:
         yield
     except BaseException as error:
@@ -112,8 +137,10 @@ def _state_on_error(folder: RunFolder, started_record: RunRecord, started: float
             state = "interrupted"
         elif isinstance(error, EvalkitError):
             state = "incomplete"
-        with suppress(OSError):  # the disk may be what failed; the record then still says `running`
-            folder.write_record(_ended(started_record, state, started, error))
+        now = record.known(folder.path)
+        if not complete or now != before:  # what was complete and is untouched stays so
+            with suppress(EvalkitError):  # the disk may be what failed; the record then still says `running`
+                folder.write_record(_ended(begun, state, started, error))
         raise
 
 

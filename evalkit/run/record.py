@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,8 +19,8 @@ from filelock import FileLock, Timeout
 
 from evalkit import __version__
 from evalkit.core.digest import digest
-from evalkit.core.errors import PrerequisiteError, SpecError
-from evalkit.core.runfolder import EVENTS, LOCK, RUN, SAMPLES, SPEC, Lock, RunRecord
+from evalkit.core.errors import PrerequisiteError, RunIncomplete, SpecError
+from evalkit.core.runfolder import EVENTS, LOCK, PARQUET, REPORT, RESULTS, RUN, SAMPLES, SPEC, Lock, RunRecord
 from evalkit.core.types import Json, Progress, SampleRow
 from evalkit.fetch import cache
 from evalkit.plan import Plan, model_lock, task_locks
@@ -55,6 +56,18 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Whatever the disk refuses inside is RunIncomplete: the store has kept what was obtained."""
+    try:
+        yield
+    except OSError as error:
+        raise RunIncomplete(
+            f"{folder} cannot be written: {error.strerror or error}",
+            hint="make room on the disk, or give another folder with --out, and run the same command again",
+        ) from error
+
+
 class RunFolder:
     """Writes one run's files, holding its lock so that no second process writes the same run."""
 
@@ -64,16 +77,13 @@ class RunFolder:
 
     def __enter__(self) -> RunFolder:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
+            with writing(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                self._lock.acquire()
         except Timeout as error:
             raise PrerequisiteError(
                 f"{self.path} is being written by another evalkit",
                 hint="wait for it, or give another folder with --out",
-            ) from error
-        except OSError as error:
-            raise PrerequisiteError(
-                f"{self.path} cannot be written: {error.strerror}", hint="give another folder with --out"
             ) from error
         return self
 
@@ -81,25 +91,34 @@ class RunFolder:
         self._lock.release()
 
     def write_record(self, record: RunRecord) -> None:
-        cache.write_file(self.path / RUN, pretty(record))
+        with writing(self.path):
+            cache.write_file(self.path / RUN, pretty(record))
 
     def write_lock(self, lock: Lock) -> None:
-        cache.write_file(self.path / LOCK, pretty(lock))
+        with writing(self.path):
+            cache.write_file(self.path / LOCK, pretty(lock))
 
     def write_spec(self, text: str) -> None:
-        cache.write_file(self.path / SPEC, text.encode())
+        with writing(self.path):
+            cache.write_file(self.path / SPEC, text.encode())
 
     def write_samples(self, rows: Iterable[SampleRow]) -> None:
         """One JSON line a row, streamed; the old file stays until the new one is whole."""
-        target = self.path / SAMPLES
         scratch = self.path / ".samples.jsonl.part"
         encoder = msgspec.json.Encoder()
-        with scratch.open("wb") as stream:
-            for row in rows:
-                stream.write(encoder.encode(row) + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        scratch.replace(target)
+        with writing(self.path):
+            with scratch.open("wb") as stream:
+                for row in rows:
+                    stream.write(encoder.encode(row) + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            scratch.replace(self.path / SAMPLES)
+
+    def forget_results(self) -> None:
+        """Take away what was made from older rows, so that it cannot be taken for the new ones'."""
+        with writing(self.path):
+            for name in (RESULTS, REPORT, PARQUET):
+                (self.path / name).unlink(missing_ok=True)
 
     def events(self) -> EventLog:
         return EventLog(self.path / EVENTS)
@@ -129,7 +148,7 @@ class EventLog:
         self._sums.clear()
 
     def _write(self, event: dict[str, Json]) -> None:
-        with self._path.open("ab") as stream:
+        with writing(self._path.parent), self._path.open("ab") as stream:
             stream.write(msgspec.json.encode({"time": now(), **event}) + b"\n")
 
 
@@ -160,30 +179,42 @@ def read(path: Path) -> RunRecord:
         return msgspec.json.decode((path / RUN).read_bytes(), type=RunRecord)
     except FileNotFoundError as error:
         raise SpecError(f"{path} is no run folder (it has no run.json)", hint="`evalkit ls` lists the runs") from error
-    except msgspec.DecodeError as error:
-        raise SpecError(f"{path / RUN} cannot be read: {error}") from error
+    except (OSError, msgspec.DecodeError) as error:
+        raise SpecError(
+            f"{path / RUN} cannot be read: {error}", hint="run the spec again: what is in the store is not asked again"
+        ) from error
 
 
 def read_lock(path: Path) -> Lock | None:
     """The lock of a run folder, or None where there is none that can be read."""
     try:
         return msgspec.json.decode((path / LOCK).read_bytes(), type=Lock)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def known(path: Path) -> RunRecord | None:
+    """The record of a run folder, or None where there is none that can be read: such a run is begun again."""
+    try:
+        return read(path)
+    except SpecError:
         return None
 
 
 def find(runs: Path) -> list[tuple[Path, RunRecord]]:
-    """Every run folder below `runs`, oldest first."""
-    found = [(path.parent, read(path.parent)) for path in runs.glob("*/run.json")]
-    return sorted(found, key=lambda run: (run[1].started, run[1].id))
+    """Every run folder below `runs` with a record that can be read, oldest first."""
+    found = [(path.parent, one) for path in runs.glob(f"*/{RUN}") if (one := known(path.parent)) is not None]
+    return sorted(found, key=lambda run: (run[1].started or "", run[1].id))
 
 
 def is_running(path: Path) -> bool:
-    """Whether a process holds this run's lock right now."""
+    """Whether a process holds this run's lock right now. Where the lock cannot even be tried, nobody writes."""
     lock = FileLock(path / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
         return True
+    except OSError:
+        return False
     lock.release()
     return False

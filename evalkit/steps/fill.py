@@ -62,7 +62,8 @@ class _Filling:
     def _announce(self) -> None:
         for arm in self._bench.arms:
             keys = [cell.request.key for cell in cells(self._bench, arm)]
-            done = len(self._tools.store.known("completions", keys))
+            known = self._tools.store.known("completions", keys)
+            done = sum(key in known for key in keys)
             self._tools.listener.stage(self._bench.step.name, arm.category, len(keys), done)
 
     def _fill_chunk(self, some: list[Place]) -> None:

@@ -58,7 +58,6 @@ def _void(void: Void | None, otherwise: str) -> Score:
 def _row(
     bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, execution: Execution | None, score: Score
 ) -> SampleRow:
-    answered = completion is not None
     seconds = completion.seconds if completion else None
     usd = None if seconds is None or bench.usd_per_hour is None else seconds / 3600 * bench.usd_per_hour
     return SampleRow(
@@ -91,7 +90,7 @@ def _row(
         finish_reason=completion.finish_reason if completion else None,
         prompt_tokens=completion.prompt_tokens if completion else None,
         completion_tokens=completion.completion_tokens if completion else None,
-        seconds=seconds if answered else None,
+        seconds=seconds,
         sandbox_s=execution.wall_s if execution else None,
         usd=usd,
         effective=completion.effective if completion else None,

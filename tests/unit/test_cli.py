@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,11 +73,17 @@ def test_fresh_limited_and_changed_runs_have_folders_of_their_own(folder: Path) 
     assert len((limited[0] / "samples.jsonl").read_text().splitlines()) == 3
 
 
-def test_the_report_goes_where_the_spec_says(folder: Path) -> None:
-    """`report:` names a second place for the page."""
+def test_the_report_goes_where_the_spec_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`report:` names a second place for the page; a partial run never overwrites a whole one there."""
     assert cli._run(["run", "first.yaml", "--set", "report=out/first.md"]) == 0
     [run] = (folder / "runs").iterdir()
-    assert (folder / "out" / "first.md").read_bytes() == (run / "report.md").read_bytes()
+    whole = (run / "report.md").read_bytes()
+    assert (folder / "out" / "first.md").read_bytes() == whole
+    assert cli._run(["run", "first.yaml", "--set", "report=out/first.md", "--limit", "2"]) == 0
+    assert (folder / "out" / "first.md").read_bytes() == whole
+    assert "this run is not the whole of its spec" in capsys.readouterr().err
+    assert cli._run(["run", "first.yaml", "--set", "report=/proc/nowhere/first.md"]) == 0
+    assert "could not be copied to /proc/nowhere/first.md" in capsys.readouterr().err
 
 
 def test_expand_and_why(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +138,13 @@ def test_wrong_commands(
         (RuntimeError("a bug"), 3),
     ],
 )
-def test_exit_codes(folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int) -> None:
+def test_exit_codes(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+) -> None:
     """The model is worse, the spec is wrong, the run broke: each has its own code."""
 
     def fail(*_: object) -> None:
@@ -135,4 +152,89 @@ def test_exit_codes(folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseEx
 
     monkeypatch.setattr(project, "run", fail)
     assert cli._run(["run", "first.yaml"]) == code
+    assert ("run the same command again to continue" in capsys.readouterr().err) == (code == 130)
     assert (folder / ".evalkit" / "bug.log").exists() == (code == 3)
+
+
+def test_a_failed_rerun_leaves_a_complete_run_as_it_was(folder: Path) -> None:
+    """Report, lock and rows go on belonging together."""
+    assert cli._run(["run", "first.yaml"]) == 0
+    [run] = (folder / "runs").iterdir()
+    names = ("run.json", "evalkit.lock", "samples.jsonl", "results.json", "report.md")
+    before = {name: (run / name).read_bytes() for name in names}
+    (folder / "answers.jsonl").write_text('{"id": "1"}\n')
+    assert cli._run(["run", "first.yaml"]) == 2
+    assert before == {name: (run / name).read_bytes() for name in names}
+
+
+def test_a_run_is_complete_only_when_its_report_is_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Interrupted while the report is made: no older results are taken for the new rows', and the rerun finishes."""
+    from evalkit.report import write
+
+    assert cli._run(["run", "first.yaml"]) == 0
+    [run] = (folder / "runs").iterdir()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(write, "write", interrupted)
+        assert cli._run(["run", "first.yaml"]) == 130
+    assert json.loads((run / "run.json").read_text())["state"] == "interrupted"
+    assert cli._run(["show", "last"]) == 2
+    assert "has no results yet" in capsys.readouterr().err
+    assert cli._run(["run", "first.yaml"]) == 0
+    assert json.loads((run / "run.json").read_text())["state"] == "complete"
+
+
+def test_a_full_disk_under_the_run_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 4 with a sentence, not a bug; with room again the run completes."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        assert cli._run(["run", "first.yaml"]) == 4
+    assert "cannot be written: No space left on device" in capsys.readouterr().err
+    assert cli._run(["run", "first.yaml"]) == 0
+
+
+def test_fresh_asks_everything_again_whatever_is_there(folder: Path) -> None:
+    """Each fresh run has a salt of its own, also when the run folders were thrown away."""
+    assert cli._run(["run", "first.yaml"]) == 0
+    for _ in range(2):
+        shutil.rmtree(folder / "runs")
+        assert cli._run(["run", "first.yaml", "--fresh"]) == 0
+        [run] = (folder / "runs").iterdir()
+        [stage] = [
+            event
+            for event in map(json.loads, (run / "events.jsonl").read_text().splitlines())
+            if event["event"] == "stage"
+        ]
+        assert (stage["total"], stage["stored"]) == (10, 0)
+
+
+def test_an_unreadable_run_stands_in_nobodys_way(folder: Path) -> None:
+    """Other runs go on, and the same spec run again mends it."""
+    assert cli._run(["run", "first.yaml"]) == 0
+    [run] = (folder / "runs").iterdir()
+    (run / "run.json").write_text("{")
+    assert cli._run(["ls"]) == 0
+    assert cli._run(["plan", "first.yaml", "--limit", "2"]) == 0
+    assert cli._run(["run", "first.yaml"]) == 0
+    assert json.loads((run / "run.json").read_text())["state"] == "complete"
+
+
+def test_a_reader_that_goes_away_is_no_failure(folder: Path) -> None:
+    """`evalkit schema | head -1` must not look like a missed gate."""
+    command = f"{sys.executable} -m evalkit schema; echo $? >&2"
+    with subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read().splitlines()[-1] == "0"

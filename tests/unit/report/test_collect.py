@@ -146,12 +146,19 @@ def test_what_one_row_does_not_know_the_sum_does_not(row: Build) -> None:
     assert (unknown.usd, unknown.tokens.completion) == (None, None)
 
 
+VOID_STAMP = (
+    "INCOMPLETE: 3 of 100 answers of step s are void (3.0 %, the budget is 2.0 %). "
+    "Run the same command again: only what is missing is asked for."
+)
+
+
 @pytest.mark.parametrize(
     ("run", "void", "expected"),
     [
         ({}, 0, ()),
         ({}, 2, ()),
-        ({}, 3, ("INCOMPLETE: 3 of 100 answers of step s are void (3.0 %, the budget is 2.0 %).",)),
+        ({}, 3, (VOID_STAMP,)),
+        ({"state": "incomplete", "error": "too many void"}, 3, (VOID_STAMP,)),
         ({"void_budget": 0.03}, 3, ()),
         (
             {"state": "interrupted", "error": "Ctrl-C"},
