@@ -1,13 +1,17 @@
 """Recorded answers: a file of rows, each with an item's id and the text that some model once gave.
 
-`.jsonl` and `.json` (a list of objects), each also `.gz`. Rows of one id are its samples in the order of the file. Of
-line files only the places of the rows are held; a list has to be held whole.
+`.jsonl` and `.json` (a list of objects), each also `.gz`. Rows of one id are its samples in the order of the file; of
+one task and id, where `fields` says which field has the task. Of line files only the places of the rows are held; a
+list has to be held whole.
 """
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -21,7 +25,11 @@ from evalkit.core.types import Completion, Fingerprint, Json, Model, Prompt, Req
 from evalkit.engines.filedigest import cached_digest
 
 _DEFAULT_FIELDS = {"id": "task_id", "text": "completion"}
+_KNOWN_FIELDS = ("id", "text", "task")
+_FIELDS_HINT = "name the fields of the file: {file: ..., fields: {id: task_id, text: completion}}"
 _FORMAT = "1"
+_BROKEN_FILE = (OSError, EOFError, zlib.error)
+_BROKEN_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class ReplayAdapter:
@@ -31,14 +39,20 @@ class ReplayAdapter:
 
     def fingerprint(self, model: Model) -> Fingerprint:
         """The file's digest and the names of its fields. Raises SpecError when it is not there."""
-        parts = {"file": cached_digest(_file(model)), "format": _FORMAT}
+        path = _file(model)
+        with _reading(path):
+            parts = {"file": cached_digest(path), "format": _FORMAT}
         return Fingerprint("replay", parts | {f"field {name}": field for name, field in _fields(model).items()}, True)
 
     def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
         return None
 
     def open(self, model: Model, notify: Notify) -> ReplayEngine:
-        """Find every row. Raises DataError with file, line and field for a row that has no id or no text."""
+        """Find every row.
+
+        Raises DataError with file, line and field for what cannot be read and for a row that has no id or no text, and
+        when there is no row at all.
+        """
         path = _file(model)
         rows = _ListRows(path) if _plain_name(path).endswith(".json") else _LineRows(path)
         return ReplayEngine(path, rows, _fields(model))
@@ -51,17 +65,21 @@ class ReplayEngine:
         self._path = path
         self._rows = rows
         self._fields = fields
-        self._places: dict[str, list[int]] = {}
+        self._places: dict[tuple[str, str], list[int]] = {}
         for line, place, raw in rows.scan():
             row = self._row(raw, line)
             self._text(row, line)
-            self._places.setdefault(self._id(row, line), []).append(place)
+            self._places.setdefault((self._task(row, line), self._name(row, "id", line)), []).append(place)
+        if not self._places:
+            raise DataError(
+                "there is not a single row", hint="give the file with the recorded answers", where=str(path)
+            )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
         """Recorded answers in the order of the file, after what is Void."""
         found: list[tuple[int, Request]] = []
         for request in requests:
-            places = self._places.get(request.item, [])
+            places = self._places.get((request.task if "task" in self._fields else "", request.item), [])
             if request.index < len(places):
                 found.append((places[request.index], request))
             else:
@@ -81,20 +99,25 @@ class ReplayEngine:
         self._places = {}
 
     def _absence(self, request: Request, recorded: int) -> str:
+        item = f"item '{request.item}'" + (f" of task '{request.task}'" if "task" in self._fields else "")
         if not recorded:
-            return f"no recorded answer for item '{request.item}' in {self._path.name}"
-        return f"no recorded answer {request.index + 1} for item '{request.item}': {self._path.name} has {recorded}"
+            return f"no recorded answer for {item} in {self._path.name}"
+        return f"no recorded answer {request.index + 1} for {item}: {self._path.name} has {recorded}"
 
     def _row(self, raw: bytes, line: int) -> dict[str, Raw]:
         try:
             return msgspec.json.decode(raw, type=dict[str, Raw])
-        except msgspec.DecodeError as error:
-            raise self._error(line, f"is not a JSON object ({error})") from error
+        except _BROKEN_JSON as error:
+            raise self._error(line, f"is not a JSON object ({error})", hint=_json_hint(error)) from error
 
-    def _id(self, row: dict[str, Raw], line: int) -> str:
-        value = self._value(row, "id", line)
+    def _task(self, row: dict[str, Raw], line: int) -> str:
+        """The row's task; the same for all where no field says it."""
+        return self._name(row, "task", line) if "task" in self._fields else ""
+
+    def _name(self, row: dict[str, Raw], name: str, line: int) -> str:
+        value = self._value(row, name, line)
         if value is None or isinstance(value, dict | list):
-            raise self._error(line, f"field '{self._fields['id']}' is no id")
+            raise self._error(line, f"field '{self._fields[name]}' is no {name}")
         return value if isinstance(value, str) else str(value)
 
     def _text(self, row: dict[str, Raw], line: int) -> str:
@@ -106,12 +129,16 @@ class ReplayEngine:
     def _value(self, row: dict[str, Raw], name: str, line: int) -> Json:
         field = self._fields[name]
         if field not in row:
-            raise self._error(line, f"has no field '{field}'", f"it has: {', '.join(row) or 'nothing'}")
-        return msgspec.json.decode(row[field])
+            has = f"it has: {', '.join(row) or 'nothing'}"
+            raise self._error(line, f"has no field '{field}'", hint=f"{has}; {_FIELDS_HINT}")
+        try:
+            return msgspec.json.decode(row[field])
+        except _BROKEN_JSON as error:
+            raise self._error(line, f"field '{field}' cannot be read ({error})", hint=_json_hint(error)) from error
 
-    def _error(self, line: int, what: str, has: str = "") -> DataError:
-        hint = "name the fields of the file: {file: ..., fields: {id: task_id, text: completion}}"
-        return DataError(f"the row {what}", hint=f"{has}; {hint}" if has else hint, where=f"{self._path}:{line}")
+    def _error(self, line: int, what: str, *, hint: str = "") -> DataError:
+        where = f"{self._path}:{line}" if line else str(self._path)
+        return DataError(f"the row {what}", hint=hint or _FIELDS_HINT, where=where)
 
 
 class _LineRows:
@@ -122,18 +149,22 @@ class _LineRows:
 
     def scan(self) -> Iterator[tuple[int, int, bytes]]:
         """Line number, place and content of every row; blank lines are no rows."""
-        place = 0
-        with _open(self._path) as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield number, place, line
-                place += len(line)
+        number = place = 0
+        try:
+            with _open(self._path) as stream:
+                for number, line in enumerate(stream, 1):
+                    row = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+                    if row.strip():
+                        yield number, place + len(line) - len(row), row
+                    place += len(line)
+        except _BROKEN_FILE as error:
+            raise _unreadable(self._path, error, f"{self._path}:{number + 1}") from error
 
     def read(self, places: Sequence[int]) -> Iterator[bytes]:
         """The rows at ascending places, in one pass."""
         if not places:
             return
-        with _open(self._path) as stream:
+        with _reading(self._path), _open(self._path) as stream:
             for place in places:
                 stream.seek(place)
                 yield stream.readline()
@@ -143,16 +174,16 @@ class _ListRows:
     """A file that is one JSON list of objects; a place is a position in it, and stands for the line in messages."""
 
     def __init__(self, path: Path) -> None:
-        with _open(path) as stream:
-            content = stream.read()
+        with _reading(path), _open(path) as stream:
+            content = stream.read().removeprefix(codecs.BOM_UTF8)
+        if not content.strip():
+            self._rows = []
+            return
         try:
             self._rows = msgspec.json.decode(content, type=list[Raw])
-        except msgspec.DecodeError as error:
-            raise DataError(
-                f"the file is not a JSON list ({error})",
-                hint="one object a line belongs in a .jsonl file",
-                where=str(path),
-            ) from error
+        except _BROKEN_JSON as error:
+            hint = _json_hint(error) or "one object a line belongs in a .jsonl file"
+            raise DataError(f"the file is not a JSON list ({error})", hint=hint, where=str(path)) from error
 
     def scan(self) -> Iterator[tuple[int, int, bytes]]:
         for place, raw in enumerate(self._rows):
@@ -164,6 +195,35 @@ class _ListRows:
 
 def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What goes wrong with the file inside is a DataError that names it."""
+    try:
+        yield
+    except _BROKEN_FILE as error:
+        raise _unreadable(path, error, str(path)) from error
+
+
+def _unreadable(path: Path, error: Exception, where: str) -> DataError:
+    if isinstance(error, gzip.BadGzipFile):
+        hint = "fetch it again, or take .gz off its name if it is not packed"
+    elif isinstance(error, EOFError | zlib.error):
+        hint = "the file is cut off or damaged: fetch or write it again"
+    else:
+        hint = "check that the file can be read"
+    reason = (error.strerror if isinstance(error, OSError) else None) or error
+    return DataError(f"the recorded answers in {path.name} cannot be read ({reason})", hint=hint, where=where)
+
+
+def _json_hint(error: Exception) -> str:
+    """What to do about a value that is the matter; nothing where it may be the choice of the fields."""
+    if isinstance(error, UnicodeDecodeError):
+        return "save the file as UTF-8"
+    if isinstance(error, msgspec.ValidationError) and "out of range" in str(error):
+        return "write a number of so many digits as a text"
+    return ""
 
 
 def _plain_name(path: Path) -> str:
@@ -184,9 +244,11 @@ def _file(model: Model) -> Path:
 
 def _fields(model: Model) -> dict[str, str]:
     given = model.source.get("fields") or {}
-    unknown = sorted(set(given) - set(_DEFAULT_FIELDS))
+    unknown = sorted(set(given) - set(_KNOWN_FIELDS))
     if unknown:
-        raise SpecError(f"recorded answers have no field called '{unknown[0]}'", hint="known: id, text")
+        raise SpecError(
+            f"recorded answers have no field called '{unknown[0]}'", hint=f"known: {', '.join(_KNOWN_FIELDS)}"
+        )
     return _DEFAULT_FIELDS | given
 
 

@@ -46,13 +46,20 @@ def obtain(kind: str, name: str, make: Callable[[Path], None]) -> Path:
         return found
     parent = root() / kind
     parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(parent / f"{name}.lock"):
+    with making(parent / name):
         found = find(kind, name)
         if found is not None:
             return found
         with scratch_folder(parent) as scratch:
             make(scratch)
             return settle(scratch, parent / name)
+
+
+@contextmanager
+def making(target: Path) -> Iterator[None]:
+    """The right to settle `target`, one process and thread at a time. Its folder must be there."""
+    with FileLock(target.parent / f"{target.name}.lock"):
+        yield
 
 
 @contextmanager
@@ -67,7 +74,11 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
 
 def settle(scratch: Path, target: Path) -> Path:
-    """Give a filled temporary folder its name: sync it, rename it, mark it finished."""
+    """Give a filled temporary folder its name: sync it, rename it, mark it finished.
+
+    To be called within `making(target)`, when `target` is not complete: an unmarked folder there is taken for the rest
+    of a kill and removed, and without the lock it might be another process's, just renamed and not yet marked.
+    """
     _sync_tree(scratch)
     if target.exists():  # left by a kill between rename and marker
         shutil.rmtree(target)

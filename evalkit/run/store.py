@@ -2,7 +2,8 @@
 
 Everything put is on the disk when the call returns (`synchronous=FULL`), so a kill at any instant loses at most what
 was never counted. Rows are addressed by content and never change: writing one twice is harmless, and two runs may share
-one store. Folders (adapters, data sets) are artifacts, placed whole or not at all.
+one store. Folders (adapters, data sets) are artifacts, placed whole or not at all. A file that is damaged is said, with
+what to do about it, and never read around.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import TypeVar
@@ -31,6 +32,7 @@ create table if not exists completions (key text primary key, body blob not null
 create table if not exists executions (key text primary key, body blob not null) strict;
 create table if not exists voids (key text primary key, body blob not null) strict;
 """
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _Row = TypeVar("_Row", bound=Struct)
 
 
@@ -46,6 +48,8 @@ class SqliteStore:
             self._db = sqlite3.connect(folder / "store.db", check_same_thread=False, isolation_level=None)
             self._prepare()
         except (OSError, sqlite3.Error) as error:
+            if _is_damage(error):
+                raise self._damaged(error) from error
             raise PrerequisiteError(
                 f"the store in {folder} cannot be opened: {error}",
                 hint="give a folder that can be written to, or another one with --store",
@@ -96,34 +100,32 @@ class SqliteStore:
         found: set[str] = set()
         for some in _chunks(list(keys)):
             marks = ",".join("?" * len(some))
-            with self._lock:
-                rows = self._db.execute(f"select key from {_table(table)} where key in ({marks})", some)
+            with self._guarded("read") as db:
+                rows = db.execute(f"select key from {_table(table)} where key in ({marks})", some)
                 found.update(key for (key,) in rows)
         return found
 
     def counts(self) -> dict[str, int]:
         """How many rows each table has."""
-        with self._lock:
+        with self._guarded("read") as db:
             return {
-                name: self._db.execute(f"select count(*) from {name}").fetchone()[0]
+                name: db.execute(f"select count(*) from {name}").fetchone()[0]
                 for name in ("completions", "executions", "voids")
             }
 
     def check(self) -> list[str]:
         """SQLite's own integrity check: the problems found, normally none."""
-        with self._lock:
-            lines = [line for (line,) in self._db.execute("pragma integrity_check")]
+        with self._guarded("read") as db:
+            lines = [line for (line,) in db.execute("pragma integrity_check")]
         return [] if lines == ["ok"] else lines
 
     def _get(self, table: str, keys: Sequence[str], kind: type[_Row]) -> dict[str, _Row]:
         found: dict[str, _Row] = {}
         for some in _chunks(keys):
             marks = ",".join("?" * len(some))
-            with self._lock:
-                rows = self._db.execute(
-                    f"select key, body from {_table(table)} where key in ({marks})", some
-                ).fetchall()
-            found.update((key, msgspec.json.decode(body, type=kind)) for key, body in rows)
+            with self._guarded("read") as db:
+                rows = db.execute(f"select key, body from {_table(table)} where key in ({marks})", some)
+                found.update((key, msgspec.json.decode(body, type=kind)) for key, body in rows)
         return found
 
     def _put(self, table: str, items: Sequence[Completion] | Sequence[Execution]) -> None:
@@ -134,25 +136,44 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._guarded("written") as db:
+            try:
+                db.execute("begin immediate")
+                yield db
+                db.execute("commit")
+            except BaseException:
+                if db.in_transaction:
+                    with suppress(sqlite3.Error):  # the first error says more than a second one about the same file
+                        db.execute("rollback")
+                raise
+
+    @contextmanager
+    def _guarded(self, what: str) -> Iterator[sqlite3.Connection]:
+        """The connection, alone. `what` is "read" or "written".
+
+        Raises PrerequisiteError for a damaged file, RunIncomplete for whatever else SQLite could not do.
+        """
         with self._lock:
             try:
-                self._db.execute("begin immediate")
                 yield self._db
-                self._db.execute("commit")
-            except sqlite3.OperationalError as error:
-                self._roll_back()
+            except (sqlite3.ProgrammingError, sqlite3.IntegrityError):  # mistakes of ours: nothing that a user can mend
+                raise
+            except (sqlite3.Error, msgspec.DecodeError, UnicodeDecodeError) as error:
+                if _is_damage(error):
+                    raise self._damaged(error) from error
                 raise RunIncomplete(
-                    f"the store in {self._folder} cannot be written: {error}",
+                    f"the store in {self._folder} cannot be {what}: {error}",
                     hint="make room on the disk (or end what holds the store) and run the same command again: "
                     "everything stored so far is kept",
                 ) from error
-            except BaseException:
-                self._roll_back()
-                raise
 
-    def _roll_back(self) -> None:
-        if self._db.in_transaction:
-            self._db.execute("rollback")
+    def _damaged(self, error: Exception) -> PrerequisiteError:
+        path = self._folder / "store.db"
+        return PrerequisiteError(
+            f"the store in {self._folder} is damaged: {error}",
+            hint=f"move {path} away (with {path.name}-wal and {path.name}-shm, where they are there) and run the same "
+            "command again: what only the damaged file had is asked for anew",
+        )
 
     # artifacts
 
@@ -166,8 +187,9 @@ class SqliteStore:
         with cache.scratch_folder(artifacts) as scratch:
             make(scratch)
             name = tree_digest(scratch)
-            if not cache.is_complete(artifacts / name):
-                cache.settle(scratch, artifacts / name)
+            with cache.making(artifacts / name):
+                if not cache.is_complete(artifacts / name):
+                    cache.settle(scratch, artifacts / name)
         return name
 
 
@@ -177,6 +199,14 @@ def tree_digest(folder: Path) -> str:
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != cache.MARKER):
         state.update(f"{path.relative_to(folder).as_posix()}\0{digest_file(path)}\n".encode())
     return state.hexdigest()
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the file holds something else than what was written, not merely something in its way."""
+    if isinstance(error, sqlite3.Error):
+        # the low byte is the primary code, the rest tells its kinds apart
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+    return isinstance(error, msgspec.DecodeError | UnicodeDecodeError)
 
 
 def _table(name: str) -> str:

@@ -19,8 +19,9 @@ from typing import IO, Protocol
 
 from evalkit.core import errors, registry
 from evalkit.core.errors import ContractError, EvalkitError
+from evalkit.core.keys import decisive
 from evalkit.core.ports import Engine, EngineAdapter, Notify
-from evalkit.core.types import Completion, Model, Request, SamplingParams, Void
+from evalkit.core.types import Completion, Model, Request, Void
 from evalkit.run import frames
 
 _REQUESTS_A_FRAME = 256
@@ -67,7 +68,7 @@ def _check_effective(request: Request, completion: Completion) -> None:
     """Recorded answers have unknown parameters; any other engine must have used the declared ones."""
     if completion.effective is None:
         return
-    declared, effective = _decisive(request.sampling), _decisive(completion.effective)
+    declared, effective = decisive(request.sampling), decisive(completion.effective)
     different = [
         f"{name}: {getattr(declared, name)!r} was asked for, {getattr(effective, name)!r} was used"
         for name in declared.__struct_fields__
@@ -78,15 +79,6 @@ def _check_effective(request: Request, completion: Completion) -> None:
             f"the engine used other sampling parameters than declared ({'; '.join(different)})",
             hint="declare what the engine can do, or use another engine",
         )
-
-
-def _decisive(sampling: SamplingParams) -> SamplingParams:
-    """The parameters that can change an answer. A greedy one takes the most likely token: it draws from no seed, and
-    top-p, top-k and min-p never remove that token."""
-    if not sampling.greedy:
-        return sampling
-    penalty = sampling.repetition_penalty
-    return SamplingParams(repetition_penalty=penalty, max_tokens=sampling.max_tokens, stop=sampling.stop)
 
 
 class _LazyEngine:

@@ -143,3 +143,130 @@ def test_the_fingerprint_follows_file_and_fields(tmp_path: Path) -> None:
         ADAPTER.fingerprint(recorded(tmp_path / "s.jsonl", text="output")),
     ]
     assert first not in others
+
+
+@pytest.mark.parametrize("name", ["s.jsonl", "s.jsonl.gz", "s.json", "s.json.gz"])
+def test_a_byte_order_mark_is_skipped(tmp_path: Path, name: str) -> None:
+    """Some editors write one; the first row is found all the same, and nothing of the mark is in it."""
+    rows = ROWS if ".jsonl" not in name else "\n".join(json.dumps(row) for row in ROWS)
+    text = rows if isinstance(rows, str) else json.dumps(rows)
+    found = answers(recorded(written(tmp_path, name, "\ufeff" + text)), ("a/1", 0), ("a/1", 1), ("7", 0))
+    texts = {key: answer.text for key, answer in found.items() if isinstance(answer, Completion)}
+    assert {"a/1-0": "first", "a/1-1": "second", "7-0": "seven\n🎈"} == texts
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "hint"),
+    [
+        ("cut.jsonl.gz", ":4", "cut off or damaged"),
+        ("cut.json.gz", "", "cut off or damaged"),
+        ("plain.jsonl.gz", ":1", "take .gz off its name"),
+        ("plain.json.gz", "", "take .gz off its name"),
+        ("noise.jsonl.gz", ":1", "cut off or damaged"),
+    ],
+)
+def test_a_packed_file_that_cannot_be_unpacked_is_named(tmp_path: Path, name: str, place: str, hint: str) -> None:
+    """Cut off, not packed at all, or damaged inside: file, place and what to do, never a bare exception."""
+    path = written(tmp_path, name, ROWS)
+    whole = path.read_bytes()
+    damaged = {"cut": whole[:-12], "plain": gzip.decompress(whole), "noise": whole[:10] + b"\xff" * 40}
+    path.write_bytes(damaged[name.split(".")[0]])
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        ADAPTER.open(recorded(path), lambda text: None)
+    assert f"{path}{place}" == caught.value.where
+    assert hint in caught.value.hint
+
+
+def test_says_how_far_a_cut_file_could_be_read(tmp_path: Path) -> None:
+    """A file that breaks off after many rows names a line past the first."""
+    path = written(tmp_path, "s.jsonl.gz", [{"task_id": n, "completion": f"{n * 7919:x}" * 40} for n in range(5000)])
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError) as caught:
+        ADAPTER.open(recorded(path), lambda text: None)
+    assert 1000 < int(caught.value.where.rpartition(":")[2]) <= 5001
+
+
+def test_a_file_that_is_damaged_after_it_was_opened_is_named(tmp_path: Path) -> None:
+    """The second reading is guarded like the first."""
+    path = written(tmp_path, "s.jsonl.gz", ROWS)
+    engine = ADAPTER.open(recorded(path), lambda text: None)
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        list(engine.generate(asked(("a/1", 1))))
+    assert str(path) == caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "message", "hint"),
+    [
+        (b'{"task_id": 1, "completion": "x"}\n{"task_id": 2, "completion": "caf\xe9"}\n', 2, "completion", "as UTF-8"),
+        (b'{"task_id": "\xe9", "completion": "x"}\n', 1, "task_id", "as UTF-8"),
+        (b'{"task_id": 1, "completion": "x"}\n{"caf\xe9": 2}\n', 2, "not a JSON object", "as UTF-8"),
+        (b'{"task_id": ' + b"1" * 5000 + b', "completion": "x"}\n', 1, "task_id", "as a text"),
+        (
+            b'{"task_id": ' + b"[" * 100_000 + b"]" * 100_000 + b', "completion": "x"}\n',
+            1,
+            "the row",
+            "name the fields",
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named(
+    tmp_path: Path, content: bytes, line: int, message: str, hint: str
+) -> None:
+    """Latin-1 texts, numbers and nesting without end: file, line, field and what to do."""
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        ADAPTER.open(recorded(path), lambda text: None)
+    assert f"{path}:{line}" == caught.value.where
+    assert hint in caught.value.hint
+
+
+def test_a_list_file_in_latin_1_is_named(tmp_path: Path) -> None:
+    """Its rows are counted where lines are not."""
+    path = tmp_path / "s.json"
+    path.write_bytes(b'[{"task_id": 1, "completion": "x"}, {"task_id": 2, "completion": "caf\xe9"}]')
+    with pytest.raises(DataError, match="completion") as caught:
+        ADAPTER.open(recorded(path), lambda text: None)
+    assert (f"{path}:2", "save the file as UTF-8") == (caught.value.where, caught.value.hint)
+
+
+@pytest.mark.parametrize("name", ["s.jsonl", "s.jsonl.gz", "s.json", "s.json.gz"])
+@pytest.mark.parametrize("content", ["", "\n\n", "\ufeff", "[]"])
+def test_a_file_without_rows_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    """No rows is a wrong file, not many missing answers."""
+    path = written(tmp_path, name, "" if content == "[]" and ".jsonl" in name else content)
+    with pytest.raises(DataError, match="not a single row") as caught:
+        ADAPTER.open(recorded(path), lambda text: None)
+    assert str(path) == caught.value.where
+
+
+def test_rows_of_another_task_answer_nothing(tmp_path: Path) -> None:
+    """Where the file says its tasks, equal ids of two tasks are two items."""
+    rows: list[dict[str, object]] = [
+        {"suite": "other", "task_id": 1, "completion": "theirs"},
+        {"suite": "t", "task_id": 1, "completion": "mine"},
+        {"suite": "other", "task_id": 2, "completion": "theirs"},
+    ]
+    path = written(tmp_path, "s.jsonl", rows)
+    found = answers(recorded(path, task="suite"), ("1", 0), ("1", 1), ("2", 0))
+    assert {
+        "1-0": "mine",
+        "1-1": "no recorded answer 2 for item '1' of task 't': s.jsonl has 1",
+        "2-0": "no recorded answer for item '2' of task 't' in s.jsonl",
+    } == {key: answer.text if isinstance(answer, Completion) else answer.reason for key, answer in found.items()}
+
+
+def test_a_row_without_its_task_is_named(tmp_path: Path) -> None:
+    """A mapping that only some rows follow would lose the others in silence."""
+    path = written(tmp_path, "s.jsonl", [{"suite": "t", "task_id": 1, "completion": "x"}, *ROWS])
+    with pytest.raises(DataError, match="has no field 'suite'") as caught:
+        ADAPTER.open(recorded(path, task="suite"), lambda text: None)
+    assert f"{path}:3" == caught.value.where
+
+
+def test_the_field_of_the_task_counts(tmp_path: Path) -> None:
+    """Other rows answer with it than without."""
+    path = written(tmp_path, "s.jsonl", ROWS)
+    assert ADAPTER.fingerprint(recorded(path)) != ADAPTER.fingerprint(recorded(path, task="suite"))

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from evalkit.core.errors import DataError, PrerequisiteError
 from evalkit.fetch import cache, package
@@ -51,6 +52,14 @@ def test_a_folder_without_its_marker_is_made_again(own_cache: Path) -> None:
     (stale / "old").touch()
     place = cache.obtain("kind", "name", lambda folder: (folder / "new").touch())
     assert ["new"] == [path.name for path in place.iterdir() if not path.name.startswith(".")]
+
+
+def test_the_right_to_make_is_exclusive(own_cache: Path) -> None:
+    """Who would settle the same folder waits, who makes another one does not."""
+    own_cache.mkdir()
+    with cache.making(own_cache / "name"), cache.making(own_cache / "other"), pytest.raises(Timeout):
+        FileLock(own_cache / "name.lock").acquire(blocking=False)
+    FileLock(own_cache / "name.lock").acquire(blocking=False).lock.release()
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

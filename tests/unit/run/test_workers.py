@@ -94,7 +94,7 @@ def test_survives_a_kill_in_the_middle(tmp_path: Path) -> None:
     assert Counter({request.key: 1 for request in requests(1000)}) == Counter(keys)
     _, first, _, second, _ = log.read_text().splitlines()
     assert first == "asked 1000"
-    assert 0 < int(second.removeprefix("asked ")) < 990
+    assert 0 < int(second.removeprefix("asked ")) <= 990  # what was under way when the signal came may be lost
     assert heard[1].startswith("the engine's process died (killed by SIGKILL")
 
 
