@@ -56,7 +56,9 @@ _CAPITALS = (
 
 
 def write_starter(folder: Path) -> list[Path]:
-    """Write the files into `folder`. Raises SpecError when one is there already: nothing is overwritten."""
+    """Write the files into `folder`. Raises SpecError when one is there already (nothing is
+    overwritten), and where nothing can be written.
+    """
     from evalkit.spec.schemas import schema_document
 
     items = [{"id": str(n), "country": country, "capital": capital} for n, (country, capital, _) in _numbered()]
@@ -69,11 +71,22 @@ def write_starter(folder: Path) -> list[Path]:
     }
     paths = [folder / name for name in files]
     for path in paths:
-        if path.exists():
+        if _is_there(path):
             raise SpecError(f"{path} is there already", hint="give an empty folder: evalkit init FOLDER")
-    for path, content in zip(paths, files.values(), strict=True):
-        write_file(path, content.encode())
+    try:
+        for path, content in zip(paths, files.values(), strict=True):
+            write_file(path, content.encode())
+    except OSError as error:
+        hint = "name a folder that you may write to: evalkit init FOLDER"
+        raise SpecError(f"{folder} cannot be written: {error.strerror}", hint=hint) from error
     return paths
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder that may not be looked into: writing says what is wrong with it
+        return False
 
 
 def _numbered() -> list[tuple[int, tuple[str, str, str]]]:

@@ -6,10 +6,11 @@ What would make two renderings of one row differ (`random`, `lipsum`) is taken a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
 
 import jinja2
+from jinja2 import meta
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -17,6 +18,12 @@ from evalkit.core.errors import DataError, SpecError
 from evalkit.core.types import Json
 
 _ROW_ERRORS = (jinja2.TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError)
+_TEXT_FILTERS = ("capitalize", "lower", "replace", "string", "striptags", "title", "trim", "upper", "wordcount")
+"""Filters that make the text `None` of a null."""
+
+
+class _NullPrinted(Exception):
+    """A template would have written `None` where the row holds nothing."""
 
 
 def is_template(text: str) -> bool:
@@ -24,15 +31,18 @@ def is_template(text: str) -> bool:
     return "{{" in text or "{%" in text
 
 
-def render(template: str, row: Mapping[str, Json], *, what: str, where: str) -> str:
+def render(template: str, row: Mapping[str, Json], *, what: str, where: str, nulls: bool = True) -> str:
     """Fill `template` with the fields of `row`. One line break at the template's own end is dropped.
 
     `what` names the template (`prompt of task gsm8k`), `where` the row (`test.jsonl:12`), both for messages.
+    Without `nulls` a null that would be printed as `None` does not fit either.
     Raises SpecError when the template itself is wrong, DataError when this row does not fit it.
     """
-    compiled = _compiled(template, what)
+    compiled = _compiled(template, what, nulls)
     try:
         return compiled.render(row)
+    except _NullPrinted as error:
+        raise _null(template, row, what, where, nulls) from error
     except SecurityError as error:
         raise SpecError(f"the {what} is not allowed: {error}", hint="templates read the row's fields only") from error
     except jinja2.UndefinedError as error:
@@ -42,9 +52,9 @@ def render(template: str, row: Mapping[str, Json], *, what: str, where: str) -> 
 
 
 @cache
-def _compiled(template: str, what: str) -> jinja2.Template:
+def _compiled(template: str, what: str, nulls: bool) -> jinja2.Template:
     try:
-        return _environment().from_string(template)
+        return _environment(nulls).from_string(template)
     except jinja2.TemplateSyntaxError as error:
         message = f"the {what} is not a valid template (its line {error.lineno}): {error.message}"
         raise SpecError(
@@ -53,11 +63,42 @@ def _compiled(template: str, what: str) -> jinja2.Template:
 
 
 @cache
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+def _environment(nulls: bool) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, autoescape=False, finalize=None if nulls else _not_null
+    )
+    if not nulls:
+        for name in _TEXT_FILTERS:
+            environment.filters[name] = _refusing_null(environment.filters[name])
     del environment.globals["lipsum"]
     del environment.filters["random"]
     return environment
+
+
+def _not_null(value: Json) -> Json:
+    if value is None:
+        raise _NullPrinted
+    return value
+
+
+def _refusing_null(text_filter: Callable[..., Json]) -> Callable[..., Json]:
+    """The filter, where the value that it takes is no null. What jinja2 marks it with (`pass_environment`) is kept."""
+
+    @wraps(text_filter)
+    def refusing(*given: Json, **options: Json) -> Json:
+        marked = getattr(text_filter, "jinja_pass_arg", None) is not None
+        _not_null(given[1 if marked else 0])
+        return text_filter(*given, **options)
+
+    return refusing
+
+
+def _null(template: str, row: Mapping[str, Json], what: str, where: str, nulls: bool) -> DataError:
+    used = meta.find_undeclared_variables(_environment(nulls).parse(template))
+    empty = sorted(name for name in used if name in row and row[name] is None)
+    found = f"the field '{empty[0]}' is null" if empty else f"a part of {', '.join(sorted(used))} is null"
+    hint = "give the row a value, or leave the row out of the data"
+    return DataError(f"{found}, and the {what} would print it as 'None'", hint=hint, where=where)
 
 
 def _missing(error: jinja2.UndefinedError, row: Mapping[str, Json], what: str, where: str) -> DataError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -25,5 +26,6 @@ def cached_digest(path: Path) -> str:
     except (OSError, msgspec.DecodeError):
         found = digest_file(path)
         if time.time_ns() - status.st_mtime_ns > _SETTLED_NS:
-            cache.write_file(note, msgspec.json.encode(found))
+            with suppress(OSError):  # the note saves time the next time; a cache that cannot be used costs only that
+                cache.write_file(note, msgspec.json.encode(found))
         return found

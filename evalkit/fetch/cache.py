@@ -16,6 +16,8 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from evalkit.core.errors import PrerequisiteError
+
 MARKER = ".complete"
 
 
@@ -27,7 +29,7 @@ def root() -> Path:
 
 def is_complete(place: Path) -> bool:
     """Whether a folder was made to its end."""
-    return (place / MARKER).is_file()
+    return os.path.isfile(place / MARKER)  # unlike Path.is_file, it says no of what it may not look into
 
 
 def find(kind: str, name: str) -> Path | None:
@@ -45,7 +47,7 @@ def obtain(kind: str, name: str, make: Callable[[Path], None]) -> Path:
     if found is not None:
         return found
     parent = root() / kind
-    parent.mkdir(parents=True, exist_ok=True)
+    _make(parent)
     with making(parent / name):
         found = find(kind, name)
         if found is not None:
@@ -53,6 +55,21 @@ def obtain(kind: str, name: str, make: Callable[[Path], None]) -> Path:
         with scratch_folder(parent) as scratch:
             make(scratch)
             return settle(scratch, parent / name)
+
+
+def _make(folder: Path) -> None:
+    """Raises PrerequisiteError where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(folder, error.strerror or str(error)) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unusable(folder, "it may not be written to")
+
+
+def _unusable(folder: Path, why: str) -> PrerequisiteError:
+    hint = "let EVALKIT_CACHE name a folder that you may write to"
+    return PrerequisiteError(f"the cache folder {folder} cannot be used: {why}", hint=hint)
 
 
 @contextmanager
@@ -65,7 +82,7 @@ def making(target: Path) -> Iterator[None]:
 @contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
     """A temporary folder in `parent`, gone at the end unless it was settled."""
-    parent.mkdir(parents=True, exist_ok=True)
+    _make(parent)
     scratch = Path(tempfile.mkdtemp(prefix=".scratch-", dir=parent))
     try:
         yield scratch

@@ -4,6 +4,7 @@ What counts:
 
 - Only selected rows are scored. All rows count in tokens, seconds and cost, for all of them were paid.
 - A void row is in no denominator. The k answers to one item are averaged first; intervals are over items.
+- An item is known by its task, split and id: one that two categories ask is one item wherever both are pooled.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class _Sum(Struct):
 class _Tally(Struct):
     """What rows add up to."""
 
-    items: dict[tuple[str, str], _Item] = field(default_factory=dict)
+    items: dict[tuple[str, str, str], _Item] = field(default_factory=dict)
     classes: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     prompt_tokens: _Sum = field(default_factory=_Sum)
@@ -84,7 +85,7 @@ class _Tally(Struct):
         if not row.selected:
             return
         self.counts["n"] += 1
-        item = self.items.setdefault((row.category, row.id), _Item())
+        item = self.items.setdefault((row.task, row.split, row.id), _Item())
         if row.outcome == "void" or row.score is None:
             self.counts["void"] += 1
         else:

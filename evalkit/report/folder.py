@@ -47,6 +47,8 @@ def read_rows(folder: Path) -> Iterator[SampleRow]:
                     raise DataError(f"not a sample row: {error}", where=f"{path}:{number}", hint=_AGAIN) from error
     except FileNotFoundError as error:
         raise DataError("the run folder has no samples", where=str(path), hint=_AGAIN) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _read(path: Path) -> bytes:
@@ -55,3 +57,10 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError as error:
         hint = "name a folder under runs/; evalkit ls lists them"
         raise DataError("not a run folder: the file is missing", where=str(path), hint=hint) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    hint = "it must be a file that you may read; " + _AGAIN
+    return DataError(f"cannot be read: {error.strerror}", where=str(path), hint=hint)

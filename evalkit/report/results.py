@@ -7,9 +7,13 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from evalkit.core.errors import DataError
 from evalkit.stats.intervals import Method
 
+VERSION = 1
+
 _Bounds = tuple[float, float]
+_AGAIN = "`evalkit report RUN` writes it again from the run's samples"
 
 
 class Rate(Struct, frozen=True):
@@ -116,7 +120,7 @@ class StepResults(Struct, frozen=True, kw_only=True):
 class Results(Struct, frozen=True, kw_only=True):
     """`results.json`. `stamps` are the sentences that must stand wherever these numbers stand."""
 
-    evalkit: int = 1
+    evalkit: int = VERSION
     name: str
     stamps: tuple[str, ...]
     order: tuple[str, ...]
@@ -129,5 +133,11 @@ def encode(results: Results) -> bytes:
 
 
 def decode(content: bytes) -> Results:
-    """The results in a `results.json`."""
-    return msgspec.json.decode(content, type=Results)
+    """The results in a `results.json`. Raises DataError for what is none, or is of another version."""
+    try:
+        found = msgspec.json.decode(content, type=Results)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"results.json cannot be read: {error}", hint=_AGAIN) from error
+    if found.evalkit != VERSION:
+        raise DataError(f"results.json cannot be read: it is of version {found.evalkit}, not of {VERSION}", hint=_AGAIN)
+    return found

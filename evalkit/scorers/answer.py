@@ -133,7 +133,8 @@ def _gold(options: Mapping[str, Json], scorer: str, sample: Sample) -> Json:
         if options["field"] not in sample.row:
             raise DataError(f"no field '{options['field']}', which `score.{scorer}.field` names", where=where)
         return sample.row[options["field"]]
-    return render(options["answer"], sample.row, what=f"score.{scorer}.answer of task {sample.task}", where=where)
+    what = f"score.{scorer}.answer of task {sample.task}"
+    return render(options["answer"], sample.row, what=what, where=where, nulls=False)
 
 
 def _verdict(right: bool, answer: str, rule: str, expected: str) -> Score:

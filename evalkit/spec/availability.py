@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from evalkit import __version__, assets
 from evalkit.core import registry
 from evalkit.spec.diagnostics import Diagnostics
-from evalkit.spec.nodes import Node, Path
+from evalkit.spec.expand_policies import is_inline
+from evalkit.spec.nodes import Node, Path, walk
 
 _VERBS = ("judge", "diagnose", "distil", "train", "compare")
 _SECTIONS = ("judges", "rubrics", "budget")
@@ -71,6 +72,14 @@ def _policies(root: Node) -> Iterator[tuple[Path, Node]]:
         yield ("policy",), root.map["policy"]
     for name, policy in _entries(root, "policies"):
         yield ("policies", name), policy
+    for name, step in _entries(root, "steps"):
+        policy = step.get("policy") if "bench" in step.map else None
+        if policy is not None and is_inline(policy):
+            yield ("steps", name, "policy"), policy
+    for section in ("suite", "suites"):
+        for path, use in walk(root.get(section) or Node({})):
+            if "task" in use.map and "policy" in use.map:
+                yield (section, *path, "policy"), use.map["policy"]
 
 
 def _models(root: Node) -> Iterator[tuple[Path, Node]]:

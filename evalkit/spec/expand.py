@@ -22,6 +22,7 @@ SHORT_STEP = "bench"
 _SHORT_SUITE = "suite"
 _SOURCES = ("embedded", "hub", "path", "file")
 _MODEL_DEFAULTS = {"dtype": "auto", "device": "auto"}
+_LONGEST_NAME = 64
 _FOREIGN = ("judges", "rubrics", "budget")
 """Parts of the language of tomorrow: passed through as they are."""
 
@@ -52,7 +53,7 @@ class _Expander:
         stem = Path(self._main).name.partition(".")[0]
         parts = {
             "evalkit": root.map["evalkit"],
-            "name": root.get("name") or default(_as_name(stem)),
+            "name": root.get("name") or default(_as_name(stem[:_LONGEST_NAME])),
             "about": root.get("about") or default(""),
             "seed": self._seed,
             "void_budget": root.get("void_budget") or default(0.02),
@@ -182,7 +183,7 @@ class _Expander:
         if sample is not None:
             entries["sample"] = self._long_sample(sample)
         if "policy" in given:
-            entries["policy"] = given["policy"]
+            entries["policy"] = self._policies.named(given["policy"], (*path, "policy"))
         return Node(entries, node.place)
 
     def _moved_task(self, reference: Node) -> Node:

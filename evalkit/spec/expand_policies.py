@@ -17,6 +17,8 @@ _DEFAULTS: dict[str, Json] = {
     "stop": [],
     "samples": 1,
 }
+_SAMPLING = frozenset({*_DEFAULTS, "greedy", "max_tokens", "best_of", "sweep"})
+"""A map of a step with one of these keys is a policy, not a map of categories; the schema's `has_sampling`."""
 _WHOLE = frozenset({"top_k", "max_tokens", "seed", "samples"})
 
 
@@ -38,8 +40,22 @@ class Policies:
         """All policies, the built-in one included where it is used."""
         return Node(self._known, self._place)
 
+    def named(self, given: Node, path: Path) -> Node:
+        """A policy by its name. A map written in its place is defined as `policy.` and the names on its path."""
+        if not given.is_map:
+            return given
+        around = path[:-1] if path[0] == "suite" else path[1:-1]
+        name = ".".join((_SHORT, *map(str, around)))
+        if name in self._known:
+            message = f"a policy written here is called '{name}', and so is one of `policies`"
+            self._diagnostics.error(given.place, path, message, hint="rename the other one", at_key=True)
+        self._known[name] = self._long(given, path)
+        return derived(name, given.place)
+
     def of_step(self, given: Node | None, suite: Node | None, path: Path) -> Node:
         """The policy of each category: what the step says, else what the suite says, else the step's `default`."""
+        if given is not None and is_inline(given):
+            given = self.named(given, path)
         chosen = dict(given.map) if given is not None and given.is_map else {"default": given or self._default}
         chosen.setdefault("default", self._default)
         for category, use in (suite.map if suite else {}).items():
@@ -95,6 +111,11 @@ class Policies:
         if node is not None and self._known[BUILT_IN].map["temperature"].content != 0:
             message = f"`{BUILT_IN}` is built in and means temperature 0"
             self._diagnostics.error(node.place, ("policies", BUILT_IN), message, hint="use another name", at_key=True)
+
+
+def is_inline(node: Node) -> bool:
+    """Whether a step's `policy` is a policy itself, and no map from category to policy."""
+    return not _SAMPLING.isdisjoint(node.map)
 
 
 def _normal(key: str, node: Node) -> Node:

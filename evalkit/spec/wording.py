@@ -165,6 +165,7 @@ _PHRASES: dict[str, Callable[[str, Any], Wording]] = {
     "minProperties": _count("at least", "key"),
     "maxProperties": _count("at most", "key"),
     "minLength": _empty,
+    "maxLength": _count("at most", "character"),
 }
 
 

@@ -102,9 +102,13 @@ def _check_scorer_fields(task: Task, item: _Item) -> None:
         if not isinstance(value, str):
             continue
         if is_template(value):
-            render(value, item.row, what=f"score.{task.scorer}.{option} of task {task.name}", where=item.where)
+            what = f"score.{task.scorer}.{option} of task {task.name}"
+            render(value, item.row, what=what, where=item.where, nulls=False)
         elif option in _FIELD_OPTIONS.get(task.scorer, ()):
-            _field(item.row, value, f"score.{task.scorer}.{option}", item.where)
+            found = _field(item.row, value, f"score.{task.scorer}.{option}", item.where)
+            if found is None and option == "field":
+                message = f"the field '{value}', which `score.{task.scorer}.field` names, is null"
+                raise DataError(message, hint="a gold answer is a value", where=item.where)
 
 
 def _field(row: Row, name: str, used_by: str, where: str) -> Json:
