@@ -136,3 +136,14 @@ def test_exit_codes(folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseEx
     monkeypatch.setattr(project, "run", fail)
     assert cli._run(["run", "first.yaml"]) == code
     assert (folder / ".evalkit" / "bug.log").exists() == (code == 3)
+
+
+def test_a_starter_that_cannot_be_written_is_an_error_of_the_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file where the folder should be, and a place where nobody can make one."""
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file/deep", Path("/proc/nowhere")):
+        assert cli._run(["init", str(place)]) == 2
+        captured = capsys.readouterr()
+        assert "cannot be written" in captured.out + captured.err
