@@ -73,9 +73,9 @@ def _policies(root: Node) -> Iterator[tuple[Path, Node]]:
     for name, policy in _entries(root, "policies"):
         yield ("policies", name), policy
     for name, step in _entries(root, "steps"):
-        policy = step.get("policy") if "bench" in step.map else None
-        if policy is not None and is_inline(policy):
-            yield ("steps", name, "policy"), policy
+        own = step.get("policy") if "bench" in step.map else None
+        if own is not None and is_inline(own):
+            yield ("steps", name, "policy"), own
     for section in ("suite", "suites"):
         for path, use in walk(root.get(section) or Node({})):
             if "task" in use.map and "policy" in use.map:

@@ -18,7 +18,7 @@ _DEFAULTS: dict[str, Json] = {
     "samples": 1,
 }
 _SAMPLING = frozenset({*_DEFAULTS, "greedy", "max_tokens", "best_of", "sweep"})
-"""A map of a step with one of these keys is a policy, not a map of categories; the schema's `has_sampling`."""
+"""A step's `policy` with one of these keys is a policy, not a map of categories; the schema lists them too."""
 _WHOLE = frozenset({"top_k", "max_tokens", "seed", "samples"})
 
 

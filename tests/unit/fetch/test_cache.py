@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import zipfile
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from evalkit.core.errors import DataError, PrerequisiteError
+from evalkit.engines.filedigest import cached_digest
 from evalkit.fetch import cache, package
 
 
@@ -54,12 +57,42 @@ def test_a_folder_without_its_marker_is_made_again(own_cache: Path) -> None:
     assert ["new"] == [path.name for path in place.iterdir() if not path.name.startswith(".")]
 
 
+<<<<<<< HEAD
 def test_the_right_to_make_is_exclusive(own_cache: Path) -> None:
     """Who would settle the same folder waits, who makes another one does not."""
     own_cache.mkdir()
     with cache.making(own_cache / "name"), cache.making(own_cache / "other"), pytest.raises(Timeout):
         FileLock(own_cache / "name.lock").acquire(blocking=False)
     FileLock(own_cache / "name.lock").acquire(blocking=False).lock.release()
+=======
+def test_a_cache_folder_that_cannot_be_used_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a file stands where the folder should."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EVALKIT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(PrerequisiteError, match=r"the cache folder .*file/kind cannot be used: ") as caught:
+        cache.obtain("kind", "name", lambda folder: None)
+    assert "EVALKIT_CACHE" in caught.value.hint
+    with pytest.raises(PrerequisiteError, match="cannot be used"), cache.scratch_folder(tmp_path / "file/kind"):
+        pass
+
+
+def test_a_cache_folder_that_may_not_be_written_to_says_what_to_do(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system says no; root may write anywhere, so its word is taken from here."""
+    (own_cache / "kind").mkdir(parents=True)
+    monkeypatch.setattr(cache.os, "access", lambda path, mode: False)
+    with pytest.raises(PrerequisiteError, match="cannot be used: it may not be written to"):
+        cache.obtain("kind", "name", lambda folder: None)
+
+
+def test_a_digest_needs_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remembering it only saves time."""
+    (tmp_path / "file").write_bytes(b"abc")
+    os.utime(tmp_path / "file", (1, 1))
+    monkeypatch.setenv("EVALKIT_CACHE", str(tmp_path / "file"))
+    assert hashlib.sha256(b"abc").hexdigest() == cached_digest(tmp_path / "file")
+>>>>>>> mend-b
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalkit.core.errors import DataError
 from evalkit.core.runfolder import RunRecord
 from evalkit.core.types import SampleRow
 from evalkit.report.collect import collect
@@ -80,16 +81,36 @@ def test_unselected_candidates_cost_and_do_not_count(row: Build) -> None:
     assert measure.metrics.classes == {}
 
 
-def test_the_same_id_in_two_categories_is_two_items(row: Build) -> None:
+def test_the_same_id_of_two_tasks_is_two_items(row: Build) -> None:
     """Ids are unique within a task only."""
-    step = step_of([row(category="c"), row(category="d", outcome="fail")])
+    step = step_of([row(task="t"), row(task="u", category="d", outcome="fail")])
     assert (step.all.n, step.all.score) == (2, 0.5)
     assert (step.categories["c"].score, step.categories["d"].score) == (1.0, 0.0)
 
 
+def test_an_item_in_two_categories_is_one_item(row: Build) -> None:
+    """It is scored in each of them and once in all, also in the groups that pool them; every answer is still paid."""
+    rows = [
+        row(groups={"g": "x"}),
+        row(category="d", outcome="fail", groups={"g": "x"}),
+        row(id="i1", groups={"g": "x"}),
+    ]
+    step = step_of(rows)
+    assert (step.all.n, step.all.score) == (2, 0.75)
+    assert (step.groups["g"]["x"].n, step.groups["g"]["x"].score) == (2, 0.75)
+    assert (step.categories["c"].n, step.categories["d"].n) == (2, 1)
+    assert (step.categories["c"].score, step.categories["d"].score) == (1.0, 0.0)
+    assert (step.all.metrics.answers.n, step.all.metrics.tokens.completion) == (3, 12)
+
+
+def test_the_same_item_of_two_splits_is_two_items(row: Build) -> None:
+    """A split has its own rows."""
+    assert step_of([row(), row(category="d", split="train")]).all.n == 2
+
+
 def test_micro_and_macro(row: Build) -> None:
     """Three of three and none of one: 75 % of items, 50 % of categories."""
-    rows = [row(id=str(index)) for index in range(3)] + [row(category="d", outcome="fail")]
+    rows = [row(id=str(index)) for index in range(3)] + [row(task="u", category="d", outcome="fail")]
     step = step_of(rows)
     assert step.all.score == 0.75
     assert (step.macro.score, step.macro.categories) == (0.5, 2)
@@ -185,6 +206,21 @@ def test_a_run_without_rows(row: Build) -> None:
     results = collect([], RUN)
     assert results.steps == {}
     assert results.stamps == ("INCOMPLETE: nothing was measured; this run has no samples.",)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"evalkit": 1, "steps": {"s": {}}}'])
+def test_results_that_cannot_be_read_say_what_to_do(content: bytes) -> None:
+    """A file that was cut off, edited or never was one."""
+    with pytest.raises(DataError, match=r"results\.json cannot be read") as caught:
+        decode(content)
+    assert "evalkit report RUN" in caught.value.hint
+
+
+def test_results_of_another_version_are_not_guessed_at(row: Build) -> None:
+    """Same shape, other meaning."""
+    content = encode(collect([row()], RUN)).replace(b'"evalkit": 1', b'"evalkit": 2')
+    with pytest.raises(DataError, match="it is of version 2, not of 1"):
+        decode(content)
 
 
 def schema() -> dict[str, object]:

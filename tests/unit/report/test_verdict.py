@@ -75,7 +75,7 @@ def test_floor_and_ceiling(row: Build) -> None:
 
 def test_micro_and_macro_apart(row: Build) -> None:
     """Where the two means differ by two points, the reader is asked to say which."""
-    step, _ = made(outcomes(row, 150, 150) + outcomes(row, 120, 30, category="d"))
+    step, _ = made(outcomes(row, 150, 150) + outcomes(row, 120, 30, task="u", category="d"))
     assert verdict.cautions(step) == [
         "The categories differ in size: 60.0 % counts each item alike, 65.0 % each category alike. "
         "Say which of the two you quote."

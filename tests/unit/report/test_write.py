@@ -190,6 +190,13 @@ def test_several_answers_to_an_item(tmp_path: Path, row: Build) -> None:
     assert "**m** scored 65.0 % (95 % interval 55.8 to 74.2 %) on average over 10 items." in report
 
 
+def test_an_item_in_two_categories_was_not_answered_several_times(tmp_path: Path, row: Build) -> None:
+    """There are more answers than items, and each was asked once wherever it stands."""
+    report = report_of(make_folder(tmp_path, [row(), row(category="d", outcome="fail"), row(id="i1")]))
+    assert "Each item was answered" not in report
+    assert "**m** scored 75.0 %" in report
+
+
 def test_several_steps(tmp_path: Path, row: Build) -> None:
     """Each step has its finding and its section."""
     report = report_of(make_folder(tmp_path, [row(step="one"), row(step="two", model="n", outcome="fail")]))
@@ -255,6 +262,17 @@ def test_not_a_run_folder(tmp_path: Path, row: Build) -> None:
     with pytest.raises(DataError, match=r"run\.json"):
         write(folder)
     assert sorted(path.name for path in folder.iterdir()) == ["evalkit.lock", "run.json", "samples.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["run.json", "evalkit.lock", "samples.jsonl"])
+def test_a_folder_in_the_place_of_a_file(tmp_path: Path, row: Build, name: str) -> None:
+    """What cannot be read is named, with what to do."""
+    folder = make_folder(tmp_path, [row()])
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(DataError, match=f"{name}: cannot be read: Is a directory") as caught:
+        write(folder)
+    assert "a file that you may read" in caught.value.hint
 
 
 def test_a_lock_in_yaml(tmp_path: Path, row: Build) -> None:

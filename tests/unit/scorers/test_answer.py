@@ -289,3 +289,28 @@ def test_chat_answers_are_judged_as_by_hand(side: str, correct: int) -> None:
     ]
     assert [row[f"{side}_correct"] for row in rows] == verdicts
     assert correct == sum(verdicts)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ gold }}",
+        "{{ gold | lower }}",
+        "{{ gold | trim | upper }}",
+        "{{ more.gold }}",
+        "{% if more %}{{ gold }}{% endif %}",
+    ],
+)
+@pytest.mark.parametrize("scorer", [ExactScorer, NumberScorer])
+def test_a_null_gold_answer_is_a_mistake_in_the_data(scorer: Any, template: str) -> None:
+    """Never the answer 'None', which no model gives."""
+    with pytest.raises(DataError, match=r"the field 'gold' is null|a part of more is null") as caught:
+        scorer({"answer": template}).check(sample(gold=None, more={"gold": None}))
+    assert "item 1 of task t" in str(caught.value)
+
+
+@pytest.mark.parametrize("template", ["{{ gold or 'Paris' }}", "{{ 'Paris' if gold is none else gold }}", "Paris"])
+def test_a_template_may_deal_with_null_itself(template: str) -> None:
+    """Only what would be printed counts."""
+    score = ExactScorer({"answer": template}).score(sample(gold=None), completion("Paris"), None)
+    assert "pass" == score.outcome

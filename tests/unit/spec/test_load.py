@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 
 from evalkit.core.errors import SpecError
 from evalkit.core.types import Message, Model
+from evalkit.spec import expand_policies
 from evalkit.spec.diagnostics import render
 from evalkit.spec.load import Loaded, LoadedTask, check, load_spec, load_task_file
 from evalkit.spec.model import BenchStep, DataSource, Policy, Report, SampleRule, Spec, Task, TaskUse
+from evalkit.spec.schemas import schema_document
 
 SPECS = Path(__file__).parents[2] / "specs"
 TOY = (SPECS / "valid/shared/toy.yaml").read_text("utf-8")
@@ -332,3 +335,37 @@ def test_order_comes_from_names(project: Path) -> None:
         + "  after: {bench: six, model: tuned}\n  adapter: {train: lora, model: base, data: d.jsonl, into: tuned}\n"
     )
     assert _errors(_load(text)) == ["a `train` step is not yet available in evalkit 0.1"]
+
+
+def test_policy_written_where_it_is_used(project: Path) -> None:
+    """A step's and a category's own policy are defined under names that say where they stand."""
+    suite = "six: {math: ./toy.yaml, train: {task: ./toy.yaml, split: train, policy: {temperature: 0.9}}}"
+    text = LONG.replace("six: {math: ./toy.yaml}", suite)
+    spec = _spec(text + "  two: {bench: six, policy: {temperature: 0.7, samples: 3}}\n")
+    assert spec.steps["two"].policy == {"default": "policy.two", "train": "policy.six.train"}
+    assert spec.policies["policy.two"] == Policy("policy.two", temperature=0.7, samples=3)
+    assert spec.policies["policy.six.train"] == Policy("policy.six.train", temperature=0.9)
+
+
+@pytest.mark.parametrize("key", sorted(expand_policies._SAMPLING))
+def test_schema_and_long_form_agree_on_what_a_policy_is(key: str) -> None:
+    """A map with any sampling parameter is taken for a policy by both."""
+    policy = schema_document("spec")["$defs"]["step_policy"]["allOf"][1]["then"]
+    pattern = policy["if"]["propertyNames"]["pattern"]
+    assert re.search(pattern, key) is None
+    assert re.search(pattern, f"{key}s") is not None
+    assert pattern.count("|") + 1 == len(expand_policies._SAMPLING)
+
+
+def test_policy_written_in_a_suite_of_the_short_form(project: Path) -> None:
+    """It is no policy of a step that has the category's name."""
+    spec = _spec("evalkit: 1\nmodel: smollm2-135m\nsuite: {math: {task: ./toy.yaml, policy: {samples: 2, top_k: 3}}}\n")
+    assert spec.steps["bench"].policy == {"default": "greedy", "math": "policy.suite.math"}
+    assert spec.policies["policy.suite.math"] == Policy("policy.suite.math", samples=2, top_k=3)
+
+
+def test_name_of_a_file_is_cut_to_the_length_of_a_name(project: Path) -> None:
+    """What a file is called is no mistake in it."""
+    loaded = _load(SHORT, name="n" * 80 + ".yaml")
+    assert loaded.spec is not None
+    assert loaded.spec.name == "n" * 64

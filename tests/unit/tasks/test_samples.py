@@ -139,6 +139,23 @@ def test_a_missing_field_is_found_before_a_model_is_asked(changes: dict[str, Any
     assert str(fails(task(**changes), numbered(2))).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"answer": "{{ gold }}"},
+            "r.jsonl:2: the field 'gold' is null, and the score.exact.answer of task sums would print it as 'None'",
+        ),
+        ({"field": "gold"}, "r.jsonl:2: the field 'gold', which `score.exact.field` names, is null"),
+    ],
+)
+def test_a_null_gold_answer_is_found_before_a_model_is_asked(options: dict[str, Any], message: str) -> None:
+    """With file and line; in a prompt a null may stand."""
+    given = rows({"key": "a", "q": "x", "answer": "1"}, {"key": "b", "q": None, "answer": None})
+    error = fails(task(scorer="exact", scorer_options=options), given)
+    assert (message, True) == (str(error), bool(error.hint))
+
+
 def test_a_missing_stratum_is_named() -> None:
     """`by` is a field of the row, too."""
     error = fails(task(), numbered(5), TaskUse("math", "sums", "test", SampleRule(2, by="od")))
