@@ -263,7 +263,7 @@ def results(folder: Path) -> Results:
 
     try:
         return decode((folder / RESULTS).read_bytes())
-    except FileNotFoundError as error:
+    except OSError as error:
         raise SpecError(f"{folder} has no results yet", hint="run the same spec again: it continues") from error
 
 

@@ -156,7 +156,6 @@ def test_exit_codes(
     assert (folder / ".evalkit" / "bug.log").exists() == (code == 3)
 
 
-<<<<<<< HEAD
 def test_a_failed_rerun_leaves_a_complete_run_as_it_was(folder: Path) -> None:
     """Report, lock and rows go on belonging together."""
     assert cli._run(["run", "first.yaml"]) == 0
@@ -239,7 +238,8 @@ def test_a_reader_that_goes_away_is_no_failure(folder: Path) -> None:
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read().splitlines()[-1] == "0"
-=======
+
+
 def test_a_starter_that_cannot_be_written_is_an_error_of_the_user(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,4 +249,3 @@ def test_a_starter_that_cannot_be_written_is_an_error_of_the_user(
         assert cli._run(["init", str(place)]) == 2
         captured = capsys.readouterr()
         assert "cannot be written" in captured.out + captured.err
->>>>>>> mend-b

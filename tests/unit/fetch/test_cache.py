@@ -57,14 +57,14 @@ def test_a_folder_without_its_marker_is_made_again(own_cache: Path) -> None:
     assert ["new"] == [path.name for path in place.iterdir() if not path.name.startswith(".")]
 
 
-<<<<<<< HEAD
 def test_the_right_to_make_is_exclusive(own_cache: Path) -> None:
     """Who would settle the same folder waits, who makes another one does not."""
     own_cache.mkdir()
     with cache.making(own_cache / "name"), cache.making(own_cache / "other"), pytest.raises(Timeout):
         FileLock(own_cache / "name.lock").acquire(blocking=False)
     FileLock(own_cache / "name.lock").acquire(blocking=False).lock.release()
-=======
+
+
 def test_a_cache_folder_that_cannot_be_used_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here a file stands where the folder should."""
     (tmp_path / "file").touch()
@@ -92,7 +92,6 @@ def test_a_digest_needs_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     os.utime(tmp_path / "file", (1, 1))
     monkeypatch.setenv("EVALKIT_CACHE", str(tmp_path / "file"))
     assert hashlib.sha256(b"abc").hexdigest() == cached_digest(tmp_path / "file")
->>>>>>> mend-b
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
