@@ -112,7 +112,7 @@ def _bootstrap(target: Path, notify: Notify) -> None:
         run_or_explain(["apt-get", "update", "-q"])
         run_or_explain(["apt-get", "install", "-y", "-q", "--no-install-recommends", "debootstrap"])
     notify(
-        "no image registry answers: making a Debian base with Python from Debian's packages (about a minute, 150 MB)"
+        "no image registry answers: making a Debian base with Python from Debian's packages (about a minute)"
     )
     with TemporaryDirectory(prefix="evalkit-base.") as scratch:
         root = Path(scratch) / "root"
