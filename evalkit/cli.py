@@ -156,8 +156,9 @@ def plan(spec: Path, as_json: bool, out: Path, store: Path, data: tuple[Path, ..
 def run(spec: Path, out: Path, store: Path, data: tuple[Path, ...], **wish: Any) -> int:
     """Execute a spec and write its report; continues an unfinished run of the same spec."""
     from evalkit import console, project
+    from evalkit.console.live import Live
 
-    live = console.Live()
+    live = Live()
     try:
         outcome = project.run(_project(out, store, data), spec, project.Wish(**wish), live, sys.argv[1:])
     finally:

@@ -2,10 +2,9 @@
 
 Colours and animation are for terminals only and NO_COLOR is honoured. Numbers come from `report/numbers.py`, so the
 screen and the report show the same figures. Text of models and programs is made harmless before it reaches a terminal.
-rich is imported when the first screen is shown, not when this package is.
+rich is imported when the first screen is shown, not when this package is. What moves while a run goes on is in `live`.
 """
 
-from evalkit.console.live import Live
 from evalkit.console.screens import (
     progress_note,
     say,
@@ -24,7 +23,6 @@ from evalkit.console.screens import (
 )
 
 __all__ = [
-    "Live",
     "progress_note",
     "say",
     "show_bug",

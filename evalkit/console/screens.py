@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from evalkit.console.terminal import console_for
+from evalkit.console.terminal import console_for, wrote_plainly
 from evalkit.core.digest import short
 from evalkit.core.errors import EvalkitError
 from evalkit.core.runfolder import RunRecord
 from evalkit.core.types import Json, SampleRow
 from evalkit.report import numbers
-from evalkit.report.excerpts import name_of
-from evalkit.report.render import prompt_text
-from evalkit.report.results import CategoryMeasure, Measure, Results, StepResults
 from evalkit.report.text import one_line, visible
 
 if TYPE_CHECKING:
@@ -27,6 +24,7 @@ if TYPE_CHECKING:
 
     from evalkit.doctor import Check
     from evalkit.plan import Plan, PlannedStep
+    from evalkit.report.results import CategoryMeasure, Measure, Results, StepResults
 
 _SEVERITY = re.compile(r"^(?P<place>.*?:\d+:\d+: )?(?P<word>error|warning|note): ")
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
@@ -35,12 +33,14 @@ _OUTCOMES = {"pass": "bold green", "fail": "bold red", "score": "bold", "void": 
 
 def say(text: str, style: str = "") -> None:
     """A result that is text already, as it is: never wrapped, so that it can be copied and compared."""
-    console_for(sys.stdout).print(visible(text), style=style, soft_wrap=True)
+    if not wrote_plainly(sys.stdout, visible(text)):
+        console_for(sys.stdout).print(visible(text), style=style, soft_wrap=True)
 
 
 def progress_note(text: str) -> None:
     """One sentence about what takes long, on stderr."""
-    console_for(sys.stderr).print(visible(text), soft_wrap=True)
+    if not wrote_plainly(sys.stderr, visible(text)):
+        console_for(sys.stderr).print(visible(text), soft_wrap=True)
 
 
 def show_json(value: Json) -> None:
@@ -51,12 +51,13 @@ def show_json(value: Json) -> None:
 
 def show_diagnostics(text: str) -> None:
     """Rendered diagnostics of a spec, on stderr; nothing where there are none."""
+    lines = text.rstrip("\n").split("\n")
+    if not text or wrote_plainly(sys.stderr, "\n".join(map(visible, lines))):
+        return
     from rich.text import Text
 
-    if not text:
-        return
     console = console_for(sys.stderr)
-    for line in text.rstrip("\n").split("\n"):
+    for line in lines:
         shown = Text(visible(line))
         found = _SEVERITY.match(line)
         if found:
@@ -192,6 +193,9 @@ def _state_of(run: RunRecord) -> str:
 def show_sample(row: SampleRow) -> None:
     """One answer and everything known of it."""
     from rich.text import Text
+
+    from evalkit.report.excerpts import name_of
+    from evalkit.report.render import prompt_text
 
     verdict = Text.assemble((row.outcome, _OUTCOMES[row.outcome]), f"  {_judgement(row)}")
     console = console_for(sys.stdout)

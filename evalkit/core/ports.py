@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from evalkit.core.types import (
     Completion,
@@ -21,6 +20,9 @@ from evalkit.core.types import (
     Score,
     Void,
 )
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Notify = Callable[[str], None]
 """Tells the user what takes long: one sentence, no line break."""

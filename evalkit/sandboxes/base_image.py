@@ -111,9 +111,7 @@ def _bootstrap(target: Path, notify: Notify) -> None:
         notify("installing debootstrap")
         run_or_explain(["apt-get", "update", "-q"])
         run_or_explain(["apt-get", "install", "-y", "-q", "--no-install-recommends", "debootstrap"])
-    notify(
-        "no image registry answers: making a Debian base with Python from Debian's packages (about a minute)"
-    )
+    notify("no image registry answers: making a Debian base with Python from Debian's packages (about a minute)")
     with TemporaryDirectory(prefix="evalkit-base.") as scratch:
         root = Path(scratch) / "root"
         command = ["debootstrap", "--variant=minbase", "--include=python3", _SUITE, str(root)]

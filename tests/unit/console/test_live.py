@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from evalkit.console import Live
+from evalkit.console.live import Live
 from evalkit.core.ports import Listener
 from evalkit.core.types import Progress
 
