@@ -7,6 +7,11 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no defect: time is measured in benchmarks/, never by a test.
+settings.register_profile("evalkit", deadline=None)
+settings.load_profile("evalkit")
 
 _NO_SKIPS = "EVALKIT_NO_SKIPS"
 
