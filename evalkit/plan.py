@@ -21,7 +21,7 @@ from evalkit.core.types import Fingerprint, Json, Limits, Model, Prompt
 from evalkit.spec.model import BenchStep, SampleRule, Spec, Task, TaskUse, sampling
 from evalkit.steps.bench import Arm, Bench, cells, chunks, program_of
 from evalkit.tasks.datasets import read_rows
-from evalkit.tasks.samples import samples
+from evalkit.tasks.samples import samples, shape
 
 _CHUNK = 512
 _ROUGH_CHARACTERS_A_TOKEN = 4
@@ -80,10 +80,6 @@ class Plan(Struct, frozen=True):
     @property
     def executes(self) -> bool:
         return any(step.work.executes for step in self.steps)
-
-    @property
-    def complete(self) -> bool:
-        return all(step.cached == step.requests for step in self.steps)
 
 
 def make(spec: Spec, sources: Sources) -> Plan:
@@ -160,12 +156,11 @@ def with_limits(options: dict[str, Json], sandbox: dict[str, Json]) -> dict[str,
 def _planned(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
     tasks, missing = [], []
     for arm in bench.arms:
-        wanted = {cell.request.key: cell.sample for cell in cells(bench, arm)}
+        keys = [(cell.request.key, cell.sample) for cell in cells(bench, arm)]
+        wanted = dict(keys)  # equal prompts are asked once
         known = sources.store.known("completions", wanted)
-        requests = len(arm.samples) * arm.policy.samples
-        tasks.append(
-            PlannedTask(arm.category, arm.task, arm.split, len(arm.samples), requests, _stored(bench, arm, known))
-        )
+        cached = sum(key in known for key, _ in keys)
+        tasks.append(PlannedTask(arm.category, arm.task, arm.split, len(arm.samples), len(keys), cached))
         missing += [(sample, arm.sampling.max_tokens) for key, sample in wanted.items() if key not in known]
     tokens, exact = _prompt_tokens(bench.model, [sample.prompt for sample, _ in missing])
     return PlannedStep(
@@ -183,10 +178,6 @@ def _planned(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
         tasks=tuple(tasks),
         work=bench,
     )
-
-
-def _stored(bench: Bench, arm: Arm, known: set[str]) -> int:
-    return sum(cell.request.key in known for cell in cells(bench, arm))
 
 
 def _programs_stored(bench: Bench, sources: Sources) -> int | None:
@@ -231,6 +222,7 @@ def task_locks(spec: Spec, bench: Bench) -> tuple[TaskLock, ...]:
 
 
 def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
+    drawn = shape(arm.samples)
     return TaskLock(
         step=bench.step.name,
         category=arm.category,
@@ -238,8 +230,8 @@ def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
         split=arm.split,
         origin=arm.origin,
         sha256=arm.sha256,
-        items=tuple(sample.id for sample in arm.samples),
-        prompts=digest_text("".join(digest(sample.prompt) for sample in arm.samples)),
+        items=drawn.ids,
+        prompts=digest_text("".join(drawn.prompts)),
         model=bench.model.name,
         policy=arm.policy.name,
         samples=arm.policy.samples,

@@ -16,6 +16,8 @@ from evalkit import console
 from evalkit.core.errors import EvalkitError, PrerequisiteError
 from evalkit.core.runfolder import RunRecord
 from evalkit.core.types import SampleRow, TestResult
+from evalkit.doctor import Check
+from evalkit.plan import PlannedTask
 from evalkit.report import numbers
 from evalkit.report.collect import collect
 from evalkit.report.folder import read_rows, read_run
@@ -46,15 +48,6 @@ def screen(capsys: pytest.CaptureFixture[str], golden: Golden) -> Callable[..., 
     return check
 
 
-class Task(Struct, frozen=True):
-    category: str
-    task: str
-    split: str
-    items: int
-    requests: int
-    cached: int
-
-
 class Step(Struct, frozen=True):
     name: str
     verb: str
@@ -63,11 +56,11 @@ class Step(Struct, frozen=True):
     requests: int
     cached: int
     programs_cached: int | None
-    prompt_tokens: int | None
-    max_completion_tokens: int | None
+    prompt_tokens: int
+    max_completion_tokens: int
     tokens_exact: bool
     why: str
-    tasks: tuple[Task, ...]
+    tasks: tuple[PlannedTask, ...]
 
 
 class Plan(Struct, frozen=True):
@@ -77,8 +70,8 @@ class Plan(Struct, frozen=True):
 def test_plan(screen: Callable[..., None]) -> None:
     """What is asked, what is in the store, why, and what it costs in tokens."""
     tasks = (
-        Task("arithmetic", "arithmetic", "test", 50, 50, 50),
-        Task("code", "code_basics", "test", 40, 120, 12),
+        PlannedTask("arithmetic", "arithmetic", "test", 50, 50, 50),
+        PlannedTask("code", "code_basics", "test", 40, 120, 12),
     )
     bench = Step(
         name="bench", verb="bench", needs=(), key="1a2b3c4d5e6f7081", requests=170, cached=62, programs_cached=12,
@@ -157,13 +150,6 @@ def test_diagnostics_are_not_touched(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_doctor(screen: Callable[..., None]) -> None:
     """What is there, what is missing and how to get it, what is optional."""
-
-    class Check(Struct, frozen=True):
-        name: str
-        ok: bool
-        found: str
-        hint: str = ""
-        needed: bool = True
 
     console.show_doctor(
         [
