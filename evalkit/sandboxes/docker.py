@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
+from functools import partial
 
 from evalkit.core.errors import PrerequisiteError
 from evalkit.core.ports import Notify, Sandbox
 from evalkit.core.types import Json
 from evalkit.sandboxes import engine, image, leftovers
-from evalkit.sandboxes.container import seccomp_text
+from evalkit.sandboxes.container import Container, seccomp_text
 from evalkit.sandboxes.engine_host import bring_up
-from evalkit.sandboxes.pool import Pool
+from evalkit.sandboxes.pool import Pool, processors
 from evalkit.sandboxes.self_test import Finding, run_cases
 
 __all__ = ["ADAPTER", "DockerAdapter", "Finding", "bring_up", "build", "self_test"]
@@ -21,7 +21,7 @@ _CONTAINER_MB = 2048
 class DockerAdapter:
     """Programs run in hardened containers of a Docker engine.
 
-    Options: `workers` (containers at once; default one per processor), `image` (a base with Python 3.9 or later in
+    Options: `workers` (most containers at once; default one per processor), `image` (a base with Python 3.9 or later in
     place of ours). `limits` are those of the programs and no business of the pool.
     """
 
@@ -50,9 +50,9 @@ class DockerAdapter:
             leftovers.collect(client)
         finally:
             client.close()
-        workers = int(options.get("workers") or len(_processors()))
         seccomp = seccomp_text(image.seccomp_path())
-        return Pool(build(notify, options), seccomp, workers, _CONTAINER_MB, notify)
+        start = partial(Container, build(notify, options), seccomp, _CONTAINER_MB)
+        return Pool(start, int(options.get("workers") or processors()), notify)
 
 
 ADAPTER = DockerAdapter()
@@ -76,10 +76,3 @@ def self_test(notify: Notify, options: dict[str, Json] | None = None) -> list[Fi
         return run_cases(sandbox)
     finally:
         sandbox.close()
-
-
-def _processors() -> set[int]:
-    try:
-        return os.sched_getaffinity(0)
-    except AttributeError:  # not Linux
-        return set(range(os.cpu_count() or 1))
