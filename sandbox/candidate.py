@@ -1,4 +1,4 @@
-"""The untrusted side: one process per program, under a user id of its own, that nothing trusts."""
+"""The untrusted side: one process per program, in a cell of its own, that nothing trusts."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ _HARNESS_FRAMES = 40
 _FILENAME = "<candidate>"
 
 
-def run(uid, folder, channel_fd, out_fd, err_fd):
+def run(cell, channel_fd, out_fd, err_fd):
     """Become nobody, then serve the program's functions until the other side is gone. Never returns."""
     try:
         _detach(channel_fd, out_fd, err_fd)
-        _drop(uid)
-        os.chdir(folder)
+        cell.enter()
+        _limit()
+        os.chdir(cell.folder)
         _serve(socket.socket(fileno=_CHANNEL_FD))
     except BaseException:  # noqa: BLE001 - whatever went wrong here is told on the program's stderr
         import traceback
@@ -51,10 +52,7 @@ def _detach(channel_fd, out_fd, err_fd):
     os.umask(0o077)
 
 
-def _drop(uid):
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+def _limit():
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, FILE_BYTES),

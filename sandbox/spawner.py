@@ -15,12 +15,10 @@ import signal
 import socket
 import sys
 
-from . import candidate, runner, sweeping
+from . import candidate, confinement, runner, sweeping
 
-_RUNNER_UID = 1000
 _UIDS = 50_000
 _ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
-_WORK = "/work"
 _KEPT_WARM = (
     "array, bisect, cmath, collections, contextlib, copy, datetime, decimal, enum, fractions, functools, hashlib, "
     "heapq, itertools, json, math, numbers, operator, random, re, statistics, string, struct, sys, textwrap, "
@@ -31,22 +29,19 @@ _KEPT_WARM = (
 class _Child:
     """A process that waits for a program: its pid, uid, folder, and our ends of its channel and output."""
 
-    def __init__(self, uid):
-        self.uid = uid
-        self.folder = f"{_WORK}/{uid}"
-        os.mkdir(self.folder, 0o700)
-        os.chown(self.folder, uid, uid)
+    def __init__(self, cell):
+        self.cell = cell
         ours, theirs = socket.socketpair()
         self.out = os.memfd_create("out")
         self.err = os.memfd_create("err")
         self.channel = ours
-        self.pid = os.fork()
+        self.pid = cell.fork()
         if self.pid == 0:
-            candidate.run(uid, self.folder, theirs.fileno(), self.out, self.err)
+            candidate.run(cell, theirs.fileno(), self.out, self.err)
         theirs.close()
 
     def hand_over(self, control):
-        tree = json.dumps({"pid": self.pid, "uid": self.uid}).encode()
+        tree = json.dumps({"pid": self.pid, "uid": self.cell.uid}).encode()
         socket.send_fds(control, [tree], [self.channel.fileno(), self.out, self.err])
         self.channel.close()
         os.close(self.out)
@@ -54,8 +49,9 @@ class _Child:
 
 
 class _Spawner:
-    def __init__(self, control, runner_pid, first_uid):
+    def __init__(self, control, runner_pid, cells, first_uid):
         self._control = control
+        self._cells = cells
         self._runner_pid = runner_pid
         self._first_uid = first_uid
         self._count = 0
@@ -75,6 +71,7 @@ class _Spawner:
                 report = self._finish(self._current)
                 self._control.send(json.dumps(report).encode())
                 if not report["clean"]:
+                    self._control.recv(16)  # the runner has a result to write first
                     return
                 self._spare = self._fresh()
             else:
@@ -82,14 +79,14 @@ class _Spawner:
 
     def _fresh(self):
         self._count = (self._count + 1) % _UIDS
-        return _Child(self._first_uid + self._count)
+        return _Child(self._cells.cell(self._first_uid + self._count))
 
     def _finish(self, child):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         _, status, usage = os.wait4(child.pid, 0)
         known = {1, self._runner_pid}
-        left, clean = sweeping.sweep(child.uid, child.folder, known)
+        left, clean = child.cell.sweep(known)
         sweeping.reap()
         oom = _oom_kills()
         report = {
@@ -133,15 +130,13 @@ def _warm_up():
     gc.disable()
 
 
-def _start_runner(control, kept):
+def _start_runner(control, kept, cells):
     pid = os.fork()
     if pid == 0:
         try:
             kept.close()
             os.setsid()
-            os.setgroups([])
-            os.setresgid(_RUNNER_UID, _RUNNER_UID, _RUNNER_UID)
-            os.setresuid(_RUNNER_UID, _RUNNER_UID, _RUNNER_UID)
+            cells.become_runner()
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             runner.run(control, candidate.FILE_BYTES)
         finally:
@@ -152,15 +147,16 @@ def _start_runner(control, kept):
 def main():
     """Start the runner, give it stdin and stdout, serve it."""
     first_uid = int(os.environ.get("EVALKIT_FIRST_UID", "100000"))
+    cells = confinement.choose()
     _warm_up()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = _start_runner(theirs, ours)
+    pid = _start_runner(theirs, ours, cells)
     theirs.close()
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
     os.close(null)
-    _Spawner(ours, pid, first_uid).serve()
+    _Spawner(ours, pid, cells, first_uid).serve()
 
 
 if __name__ == "__main__":

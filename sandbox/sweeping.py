@@ -6,9 +6,11 @@ import contextlib
 import os
 import signal
 import stat
+import time
 
 SHARED_FOLDERS = ("/tmp", "/dev/shm", "/dev/mqueue")
 _ROUNDS = 8
+_PATIENCE_S = 0.005
 
 
 def reap():
@@ -62,11 +64,14 @@ def sweep(uid, folder, known):
     """Kill what runs under `uid` and remove its files. Returns (processes found, clean)."""
     left = strangers({uid}, known)
     clean = is_clean(folder)
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         if clean and not strangers({uid}, known):
             break
         _as_user(uid, folder)
         reap()
+        if number:  # what was killed may still be giving its memory back
+            time.sleep(_PATIENCE_S * 2**number)
+            reap()
         clean = is_clean(folder)
     return len(left), clean and not strangers({uid}, known)
 
