@@ -110,7 +110,7 @@ class _NamespaceCell:
         walls.enter_processes()
         self._first = os.fork()
         if self._first == 0:
-            _collect_orphans()
+            _collect_orphans(walls)
 
     def fork(self):
         """Fork into the namespace; the spawner's next children are in its own again."""
@@ -130,10 +130,11 @@ class _NamespaceCell:
         return 0, True
 
 
-def _collect_orphans():
+def _collect_orphans(walls):
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         os.closerange(0, 256)
+        walls.give_up()
         while True:
             signal.pause()
     finally:

@@ -8,11 +8,11 @@ import secrets
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, ClassVar
 
 from evalkit.core.types import Json
 from evalkit.sandboxes.host import HostLost, Lines, NoHost
@@ -28,6 +28,9 @@ _LAUNCH = "import sys; sys.path.append(sys.argv[2]); from {package} import launc
 class LocalHost:
     """A running worker: implements `WorkerHost`."""
 
+    run_as: ClassVar[dict[str, Any]] = {}
+    """Options of `subprocess.Popen` that say as whom the launcher runs; empty for this user."""
+
     def __init__(self, wish: dict[str, Json]) -> None:
         """Start it. Raises NoHost when no process can be made, HostLost when the worker does not come up."""
         self._lines = Lines()
@@ -35,7 +38,7 @@ class LocalHost:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the worker lives
         worker = Path(wish["worker"])
         told = json.dumps({**wish, "first_uid": secrets.choice(_FIRST_UIDS)})
-        command = [sys.executable, "-I", "-S", "-c", _LAUNCH.format(package=worker.name), told, str(worker.parent)]
+        command = [wish["python"], "-I", "-S", "-c", _LAUNCH.format(package=worker.name), told, str(worker.parent)]
         try:
             self._process = subprocess.Popen(
                 command,
@@ -45,6 +48,7 @@ class LocalHost:
                 start_new_session=True,
                 cwd="/",
                 env={"LANG": "C.UTF-8"},
+                **self.run_as,
             )
         except OSError as error:
             self._stderr.close()
