@@ -149,8 +149,8 @@ class Program(Struct, frozen=True):
     `code` is untrusted. `preamble` (what the prompt gave: imports, helpers) runs before it, and before the
     tests. `style` is `asserts` (`tests` are assert statements, each judged on its own), `check` (`tests[0]`
     defines `check(candidate)`; each assert statement inside is judged on its own) or `stdin` (each test is a JSON
-    object with `stdin` and `stdout`: the program is run whole for each of them). `in_process` tests run in the program's
-    own process, where it can reach the verdict: only for tests that need its globals.
+    object with `stdin` and `stdout`: the program is run whole for each of them). `in_process` tests run in the
+    program's own process, where it can reach the verdict: only for tests that need its globals.
     """
 
     key: str

@@ -1,5 +1,5 @@
-"""Programs judged by their tests: HumanEval's `check(candidate)`, lists of asserts (MBPP), texts for stdin with what must
-be printed (APPS, LiveCodeBench).
+"""Programs judged by their tests: HumanEval's `check(candidate)`, lists of asserts (MBPP), texts for stdin with what
+must be printed (APPS, LiveCodeBench).
 
 Sources of the rules: github.com/openai/human-eval (prompt + completion + test) and the mbpp folder of
 github.com/google-research/google-research (each assert of `test_list`). One real test of MBPP reads
