@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Protocol
 
 from . import sweeping
 
@@ -17,7 +18,33 @@ _RUNNER_UID = 1000
 _PROGRAM_UID = 1000
 
 
-def choose():
+class Cell(Protocol):
+    """The place of one program. `uid` is the program's where it has one, a number of the cell elsewhere."""
+
+    uid: int
+    folder: str
+
+    def fork(self) -> int:
+        """Fork the program's process; like os.fork."""
+
+    def enter(self) -> None:
+        """In the program's process: give up every right."""
+
+    def sweep(self, known: set[int]) -> tuple[int, bool]:
+        """End and remove everything that is left besides the pids `known`. Returns (processes found, clean)."""
+
+
+class Confinement(Protocol):
+    """Makes cells."""
+
+    def cell(self, uid: int) -> Cell:
+        """The next program's cell."""
+
+    def become_runner(self) -> None:
+        """This process is the runner: nothing of a program can touch it."""
+
+
+def choose() -> Confinement:
     """The confinement of this worker."""
     return ByNamespace() if os.environ.get("EVALKIT_LEVEL") == "user" else ByUser()
 
@@ -29,7 +56,6 @@ class ByUser:
         return _UserCell(uid)
 
     def become_runner(self):
-        """This process is the runner: nothing of a program can touch it."""
         os.setgroups([])
         os.setresgid(_RUNNER_UID, _RUNNER_UID, _RUNNER_UID)
         os.setresuid(_RUNNER_UID, _RUNNER_UID, _RUNNER_UID)
@@ -46,13 +72,11 @@ class _UserCell:
         return os.fork()
 
     def enter(self):
-        """This process is the program's: give up every right."""
         os.setgroups([])
         os.setresgid(self.uid, self.uid, self.uid)
         os.setresuid(self.uid, self.uid, self.uid)
 
     def sweep(self, known):
-        """End and remove everything that is left. Returns (processes found, clean)."""
         return sweeping.sweep(self.uid, self.folder, known)
 
 

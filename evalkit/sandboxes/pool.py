@@ -17,13 +17,12 @@ from concurrent.futures import Future
 from evalkit.core.ports import Notify
 from evalkit.core.types import Execution, Program, Void
 from evalkit.sandboxes.host import HostLost, NoHost, StartHost, WorkerHost
-from evalkit.sandboxes.messages import BadReply, job_line, read_result
+from evalkit.sandboxes.messages import BadReply, job_line, read_result, silence_s
 
 IDLE_S = 10.0
 _IN_FLIGHT = 3
 _QUEUED_PER_WORKER = 16
 _ATTEMPTS = 2
-_GRACE_S = 20.0
 _TICK_S = 0.2
 _DOWN_S = 5.0
 
@@ -245,7 +244,7 @@ class _Worker(threading.Thread):
 
     def _receive(self, host: WorkerHost) -> None:
         oldest = self._flight[0]
-        left = self._since + oldest.program.limits.wall_s + _GRACE_S - self._pool.clock()
+        left = self._since + silence_s(oldest.program) - self._pool.clock()
         if left <= 0:
             raise HostLost("the worker fell silent")
         for line in host.receive(min(left, _TICK_S)):
