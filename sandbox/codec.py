@@ -266,6 +266,14 @@ _SUBCLASSABLE = {
     Fraction: lambda value: Fraction(value.numerator, value.denominator),
 }
 
+
+def _integer(value):
+    """A text would do for Fraction, too, and may name a number that fills the memory."""
+    if type(value) is not int:
+        raise TypeError("a fraction of other than integers")
+    return value
+
+
 _DECODERS = {
     "i": lambda codec, payload, depth: int(payload, 16),
     "f": lambda codec, payload, depth: float(payload),
@@ -278,7 +286,7 @@ _DECODERS = {
     "u": lambda codec, payload, depth: codec.decode_mark(payload),
     "c": lambda codec, payload, depth: complex(codec.decode(payload[0]), codec.decode(payload[1])),
     "D": lambda codec, payload, depth: Decimal(payload),
-    "q": lambda codec, payload, depth: Fraction(codec.decode(payload[0]), codec.decode(payload[1])),
+    "q": lambda codec, payload, depth: Fraction(*map(_integer, codec.decode_items(payload, depth))),
     "r": lambda codec, payload, depth: range(*codec.decode_items(payload, depth)),
     "l": lambda codec, payload, depth: slice(*codec.decode_items(payload, depth)),
     "Q": lambda codec, payload, depth: codec.decode_mutable(lambda items: deque(items, payload[1]), payload[0], depth),
