@@ -1,7 +1,7 @@
 """Arrays and scalars of numpy as plain data: type, shape and bytes, in both directions.
 
-Only arrays of the base class and of numbers, booleans, texts and times cross this way. Subclasses, arrays of objects and
-records stay where they are and cross as handles. numpy is imported here when the first array arrives, never before.
+Only arrays of the base class and of numbers, booleans, texts and times cross this way. Subclasses, arrays of objects
+and records stay where they are and cross as handles. numpy is imported here when the first array arrives, never before.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ PACKAGES = "evalkit.sandbox.packages"
 FROM = "evalkit.sandbox.from"
 REQUIREMENTS = "evalkit.sandbox.requirements"
 BASE = "evalkit.sandbox.base"
-_ON = "evalkit.sandbox.on"
-_PYTHON = "evalkit.sandbox.python"
+ON = "evalkit.sandbox.on"
+PYTHON = "evalkit.sandbox.python"
 _DEFAULT = "default"
 REPOSITORY = "evalkit-sandbox"
 PACKAGES_REPOSITORY = "evalkit-packages"
@@ -59,9 +59,9 @@ def parts(client: Any, options: dict[str, Json]) -> dict[str, Json]:
     labels = _labels(client, options)
     return {
         "kind": "docker",
-        "base": labels[_ON],
+        "base": labels[ON],
         "base_layers": labels[BASE],
-        "python": labels[_PYTHON],
+        "python": labels[PYTHON],
         "packages": {one.name: {"version": one.version, "sha256": one.sha256} for one in _packages(labels)},
         "worker": labels[WORKER],
         "seccomp": digest_file(seccomp_path()),
@@ -115,8 +115,8 @@ def _build(client: Any, options: dict[str, Json], notify: Notify) -> str:
         FROM: name or _DEFAULT,
         REQUIREMENTS: _written(wanted),
         PACKAGES: "[]",
-        _ON: base,
-        _PYTHON: python.version,
+        ON: base,
+        PYTHON: python.version,
     }
     below = base
     if wanted:
@@ -145,7 +145,8 @@ def _own_base(client: Any, wanted: str, notify: Notify) -> str:
 
 
 def _labels(client: Any, options: dict[str, Json]) -> dict[str, str]:
-    labels: dict[str, str] = client.images.get(require(client, options)).labels
+    found = require(client, options)
+    labels: dict[str, str] = client.images.get(found).labels
     return labels
 
 
