@@ -90,6 +90,10 @@ class SandboxAdapter(Protocol):
         """
         ...
 
+    def parts(self, options: dict[str, Json]) -> dict[str, Json]:
+        """What `identity` is made of, named for readers of the lock. Raises PrerequisiteError like it."""
+        ...
+
     def open(self, options: dict[str, Json], notify: Notify) -> Sandbox:
         """Start the pool, building the image where it is missing."""
         ...

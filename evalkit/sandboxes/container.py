@@ -8,11 +8,12 @@ import select
 import socket
 import struct
 import time
+from pathlib import Path
 from typing import Any
 
 from evalkit.core.ports import Notify
 from evalkit.sandboxes import leftovers
-from evalkit.sandboxes.engine import EngineLost, connect, failures
+from evalkit.sandboxes.engine import EngineLost, connect, failures, is_podman, not_found
 from evalkit.sandboxes.messages import BadReply, read_ready
 
 _START_TIMEOUT_S = 60.0
@@ -53,6 +54,8 @@ class Container:
 
     def _create(self, image: str, seccomp: str, memory_mb: int) -> str:
         api = self._client.api
+        podman = is_podman(self._client)
+        inodes = "" if podman else ",nr_inodes=20000"  # Podman refuses the option
         config = api.create_host_config(
             network_mode="none",
             read_only=True,
@@ -63,18 +66,23 @@ class Container:
             mem_limit=f"{memory_mb}m",
             memswap_limit=f"{memory_mb}m",
             log_config={"Type": "none"},
-            tmpfs={"/tmp": "size=64m,mode=1777,nr_inodes=20000", "/work": "size=64m,mode=711,nr_inodes=20000"},
+            tmpfs={"/tmp": f"size=64m,mode=1777{inodes}", "/work": f"size=64m,mode=711{inodes}"},
             shm_size=64 << 20,
+            ulimits=_PODMAN_ULIMITS if podman else None,
             auto_remove=True,
         )
-        made = api.create_container(
-            image,
-            stdin_open=True,
-            host_config=config,
-            hostname="sandbox",
-            labels=leftovers.labels(),
-            environment={"EVALKIT_FIRST_UID": str(secrets.choice(_FIRST_UIDS))},
-        )
+        try:
+            made = api.create_container(
+                image,
+                stdin_open=True,
+                host_config=config,
+                hostname="sandbox",
+                labels=leftovers.labels(),
+                environment={"EVALKIT_FIRST_UID": str(secrets.choice(_FIRST_UIDS))},
+            )
+        except not_found() as error:
+            self.close()
+            raise EngineLost(f"the sandbox image {image[:19]} is gone: the next run builds it again") from error
         return str(made["Id"])
 
     def _await_ready(self) -> str:
@@ -152,13 +160,15 @@ class Container:
 
 
 _ATTACH = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+# Podman's own (a million) are more than an engine without CAP_SYS_RESOURCE may give.
+_PODMAN_ULIMITS = [{"Name": "nofile", "Soft": 1024, "Hard": 1024}, {"Name": "nproc", "Soft": 4096, "Hard": 4096}]
 _HEADER = struct.Struct(">BxxxI")
 _STDOUT = 1
 
 
-def seccomp_text(path: Any) -> str:
-    """The profile in the one-line form that the engine takes."""
-    return json.dumps(json.loads(path.read_text("utf-8")))
+def seccomp_option(client: Any, path: Path) -> str:
+    """The profile as the engine takes it: its text for Docker; for Podman, which reads the file itself, its path."""
+    return str(path.resolve()) if is_podman(client) else json.dumps(json.loads(path.read_text("utf-8")))
 
 
 def start_with_retry(image: str, seccomp: str, memory_mb: int, notify: Notify) -> Container:

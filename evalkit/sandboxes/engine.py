@@ -40,6 +40,12 @@ def require() -> Any:
         raise PrerequisiteError(str(error), hint=HINT) from error
 
 
+def is_podman(client: Any) -> bool:
+    """True when Podman answers in place of Docker: its API differs in the form of a few options."""
+    parts = client.version().get("Components") or []
+    return any("podman" in str(part.get("Name", "")).lower() for part in parts)
+
+
 def answers() -> bool:
     """True when an engine answers."""
     try:
@@ -55,6 +61,22 @@ def failures() -> tuple[type[Exception], ...]:
     from requests.exceptions import RequestException
 
     return (docker.errors.DockerException, RequestException, OSError)
+
+
+def not_found() -> type[Exception]:
+    """What a call raises for an image or a container that is not there."""
+    import docker
+
+    found: type[Exception] = docker.errors.NotFound
+    return found
+
+
+def refused() -> type[Exception]:
+    """What a call raises when the engine answers that it will not do it."""
+    import docker
+
+    found: type[Exception] = docker.errors.APIError
+    return found
 
 
 def _brief(error: BaseException) -> str:

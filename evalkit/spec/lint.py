@@ -8,6 +8,7 @@ W005  a stop text that holds a backslash where a line break was meant
 W006  a definition that nothing uses
 W007  a sample too small to say much
 W008  a void budget that hides failures
+W009  a package of the sandbox that can move
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from evalkit.spec.references import used_names
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _IGNORE = re.compile(r"#\s*evalkit:\s*ignore\[([^\]]*)\]")
+_BARE = re.compile(r"[^A-Za-z0-9._-]")
 _ESCAPE = re.compile(r"\\[ntr]")
 _Z_95 = 1.959963984540054
 _SMALL_SAMPLE = 30
@@ -37,6 +39,7 @@ def lint(written: Node, long: Node, diagnostics: Diagnostics) -> None:
     _numbers_as_text(written, diagnostics)
     _policies(long, diagnostics)
     _small_samples(long, diagnostics)
+    _movable_packages(long, diagnostics)
     budget = long.map["void_budget"]
     if budget.content > _LARGE_VOID_BUDGET:
         message = f"with {budget.content:.0%} of the answers missing a step still passes"
@@ -79,6 +82,14 @@ def _movable(node: Node, path: Path, what: str, diagnostics: Diagnostics) -> Non
     elif not _COMMIT.fullmatch(str(revision.content)):
         message = f"revision '{revision.content}' can move; pin a commit"
         diagnostics.warn("W001", revision.place, (*path, "revision"), message)
+
+
+def _movable_packages(long: Node, diagnostics: Diagnostics) -> None:
+    packages = long.map["sandbox"].get("packages")
+    for index, package in enumerate(packages.items if packages else ()):
+        if "==" not in package.content or "*" in package.content:
+            message = f"'{package.content}' can move; pin a version: `{_BARE.split(package.content)[0]}==...`"
+            diagnostics.warn("W009", package.place, ("sandbox", "packages", index), message)
 
 
 def _numbers_as_text(written: Node, diagnostics: Diagnostics) -> None:
