@@ -18,6 +18,7 @@ from evalkit.sandboxes.messages import BadReply, read_ready
 
 _START_TIMEOUT_S = 60.0
 _MAX_LINE = 64 << 20
+_MAX_FRAME = 64 << 20
 _STDERR_KEPT = 2000
 _FIRST_UIDS = range(1 << 20, 1 << 30, 1 << 16)
 
@@ -128,6 +129,8 @@ class Container:
         self._frames += data
         while len(self._frames) >= _HEADER.size:
             stream, size = _HEADER.unpack_from(self._frames)
+            if size > _MAX_FRAME:
+                raise ContainerLost(f"the engine announced {size} bytes in one piece")
             if len(self._frames) < _HEADER.size + size:
                 break
             payload = bytes(self._frames[_HEADER.size : _HEADER.size + size])
