@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ import pytest
 
 from evalkit.core.ports import Sandbox
 from evalkit.core.types import Completion, Execution, Prompt, Sample, Score
+from evalkit.sandboxes.docker import ADAPTER
 from evalkit.scorers.code import CodeScorer
 from evalkit.stats.passk import pass_at_k
 
@@ -154,15 +155,25 @@ _MAIN_BLOCK = ("04", 674)
 
 
 @pytest.fixture(scope="module")
-def runs(sandbox: Sandbox) -> dict[str, list[Judged]]:
+def sandbox_with_numpy(client: object) -> Iterator[Sandbox]:
+    """Like the image of the record: five answers of the six runs import numpy, and three of them are right."""
+    pool = ADAPTER.open({"workers": 2, "packages": ["numpy==2.2.6"]}, print)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="module")
+def runs(sandbox_with_numpy: Sandbox) -> dict[str, list[Judged]]:
     """All answers of all runs at once, so that a program that never ends holds nobody up."""
     tasks = {row["task_id"]: row for row in load("mbpp/mbpp.jsonl.gz")}
     rows = [row for run in _RUNS for row in load(f"golden/mbpp_runs/run_{run}.jsonl.gz")]
     options = {**_ASSERTS, "setup": "test_setup_code", "extract": "closed_blocks"}
-    judged = rejudge(sandbox, options, [Answer(tasks[row["task_id"]], row["response"], row) for row in rows])
+    answers = [Answer(tasks[row["task_id"]], row["response"], row) for row in rows]
+    judged = rejudge(sandbox_with_numpy, options, answers)
     return {run: [one for one in judged if one.published["run"] == run] for run in _RUNS}
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("run", _RUNS)
 def test_mbpp_run(run: str, runs: dict[str, list[Judged]]) -> None:
     """Each of the 964 answers has the recorded verdict, class and number of passed tests."""
@@ -180,6 +191,7 @@ def test_mbpp_run(run: str, runs: dict[str, list[Judged]]) -> None:
     assert _RUNS[run] == sum(one.passed for one in judged)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("run", _RUNS)
 def test_mbpp_run_against_its_publisher(run: str, runs: dict[str, list[Judged]]) -> None:
     """The verdicts that differ from the publisher's own are the documented ones: an assert's message that was read as
@@ -192,6 +204,7 @@ def test_mbpp_run_against_its_publisher(run: str, runs: dict[str, list[Judged]])
     assert load("golden/mbpp_runs/expected.json")["runs"][run]["differ"] == differ
 
 
+@pytest.mark.network
 def test_mbpp_runs_pass_at_k(runs: dict[str, list[Judged]]) -> None:
     """Passes by run and split, passes of each task, and the unbiased pass@k of six runs."""
     expected = load("golden/mbpp_runs/expected.json")
