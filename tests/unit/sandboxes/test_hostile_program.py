@@ -82,7 +82,7 @@ def outcome(ask: Callable[[], object]) -> object:
 
 # -- frames that look right --------------------------------------------------------------------------------------------
 
-_TAGS = [*"iftdszbBucDqrlQkvyeTSho", "dt", "da", "td", "zz"]
+_TAGS = [*"iftdszbBucDqrlQkvyeTShoNn", "dt", "da", "td", "zz"]
 _ATOMS = (
     st.none()
     | st.booleans()
@@ -210,6 +210,10 @@ _BOMBS: dict[str, _Frame] = {
         "e": {"name": "E", "base": "ValueError", "text": "", "extra": {"r": [0, _BIG]}},
     },
     "a deque of a huge length": {"r": _NUMBER, "v": {"Q": [[1], _BIG]}},
+    "an array of a huge shape": {"r": _NUMBER, "v": {"N": ["<f8", [_BIG, _BIG], ""]}},
+    "an empty array of a huge shape": {"r": _NUMBER, "v": {"N": ["<f8", [_BIG, 0], ""]}},
+    "an array of no kind": {"r": _NUMBER, "v": {"N": ["|V0", [1], ""]}},
+    "a scalar of nothing": {"r": _NUMBER, "v": {"n": ["<U0", [], ""]}},
     "an integer of a million digits": b"",
     "a frame of 4 GiB": struct.pack("!I", (1 << 32) - 1),
     "a frame above the limit": struct.pack("!I", MAX_FRAME + 1),
