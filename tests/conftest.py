@@ -51,7 +51,7 @@ class PrivateDocker:
     def start(self) -> None:
         command = ["dockerd", "--host", self.host, "--data-root", f"{self._folder}/data"]
         command += ["--exec-root", f"{self._folder}/exec", "--pidfile", f"{self._folder}/pid"]
-        command += ["--bridge", "none", "--iptables=false", "--storage-driver", "vfs"]
+        command += ["--bridge", "none", "--iptables=false"]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + _ENGINE_START_S

@@ -13,7 +13,7 @@ from typing import Any
 
 from evalkit.core.ports import Notify
 from evalkit.sandboxes import leftovers
-from evalkit.sandboxes.engine import EngineLost, connect, failures, is_podman, not_found
+from evalkit.sandboxes.engine import EngineLost, connect, failures, is_podman, is_rootless, not_found, ulimits
 from evalkit.sandboxes.messages import BadReply, read_ready
 
 _START_TIMEOUT_S = 60.0
@@ -21,6 +21,7 @@ _MAX_LINE = 64 << 20
 _MAX_FRAME = 64 << 20
 _STDERR_KEPT = 2000
 _FIRST_UIDS = range(1 << 20, 1 << 30, 1 << 16)
+_FIRST_UIDS_ROOTLESS = range(2000, 15000)  # the worker uses the 50,000 that follow
 
 
 class ContainerLost(Exception):
@@ -55,8 +56,8 @@ class Container:
 
     def _create(self, image: str, seccomp: str, memory_mb: int) -> str:
         api = self._client.api
-        podman = is_podman(self._client)
-        inodes = "" if podman else ",nr_inodes=20000"  # Podman refuses the option
+        inodes = "" if is_podman(self._client) else ",nr_inodes=20000"  # Podman refuses the option
+        uids = _FIRST_UIDS_ROOTLESS if is_rootless(self._client) else _FIRST_UIDS
         config = api.create_host_config(
             network_mode="none",
             read_only=True,
@@ -69,7 +70,7 @@ class Container:
             log_config={"Type": "none"},
             tmpfs={"/tmp": f"size=64m,mode=1777{inodes}", "/work": f"size=64m,mode=711{inodes}"},
             shm_size=64 << 20,
-            ulimits=_PODMAN_ULIMITS if podman else None,
+            ulimits=ulimits(self._client),
             auto_remove=True,
         )
         try:
@@ -79,7 +80,7 @@ class Container:
                 host_config=config,
                 hostname="sandbox",
                 labels=leftovers.labels(),
-                environment={"EVALKIT_FIRST_UID": str(secrets.choice(_FIRST_UIDS))},
+                environment={"EVALKIT_FIRST_UID": str(secrets.choice(uids))},
             )
         except not_found() as error:
             self.close()
@@ -163,8 +164,6 @@ class Container:
 
 
 _ATTACH = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-# Podman's own (a million) are more than an engine without CAP_SYS_RESOURCE may give.
-_PODMAN_ULIMITS = [{"Name": "nofile", "Soft": 1024, "Hard": 1024}, {"Name": "nproc", "Soft": 4096, "Hard": 4096}]
 _HEADER = struct.Struct(">BxxxI")
 _STDOUT = 1
 

@@ -46,6 +46,17 @@ def is_podman(client: Any) -> bool:
     return any("podman" in str(part.get("Name", "")).lower() for part in parts)
 
 
+def ulimits(client: Any) -> list[dict[str, Any]] | None:
+    """Limits that a container must name: Podman's own (a million) are more than it may give without CAP_SYS_RESOURCE."""
+    limits = {"nofile": 1024, "nproc": 4096} if is_podman(client) else {}
+    return [{"Name": name, "Soft": most, "Hard": most} for name, most in limits.items()] or None
+
+
+def is_rootless(client: Any) -> bool:
+    """True when the engine itself is an ordinary user, who has 65,536 user ids to give to a container."""
+    return any("name=rootless" in str(one) for one in client.info().get("SecurityOptions") or ())
+
+
 def answers() -> bool:
     """True when an engine answers."""
     try:

@@ -9,7 +9,7 @@ import msgspec
 from evalkit.core.errors import PrerequisiteError
 from evalkit.fetch.wheels import Target
 from evalkit.sandboxes import leftovers
-from evalkit.sandboxes.engine import failures
+from evalkit.sandboxes.engine import failures, ulimits
 
 _OLDEST = (3, 9)
 _TIMEOUT_S = 60
@@ -45,7 +45,9 @@ def _hint() -> str:
 
 def _run(client: Any, image: str) -> bytes:
     api = client.api
-    config = api.create_host_config(network_mode="none", cap_drop=["ALL"], log_config={"Type": "json-file"})
+    config = api.create_host_config(
+        network_mode="none", cap_drop=["ALL"], log_config={"Type": "json-file"}, ulimits=ulimits(client)
+    )
     made = api.create_container(
         image,
         entrypoint=["python3", "-I", "-c", _QUESTION],

@@ -164,6 +164,9 @@ def test_image_removed_in_the_middle(project: ProjectFolder, need: Need, private
     done = project.evalkit("run", "spec.yaml")
     assert done.code == 0, done.err
     assert "building the sandbox image" in done.err
+    lock = json.loads((project.run_folder() / "evalkit.lock").read_text())
+    assert len(lock["sandbox"]) == 64
+    assert {"base", "base_layers", "kind", "packages", "python", "seccomp", "worker"} == set(lock["sandbox_parts"])
     assert [row["outcome"] for row in project.rows()] == ["fail" if n % 3 == 0 else "pass" for n in range(items)]
 
 

@@ -22,6 +22,7 @@ from evalkit.report import numbers
 from evalkit.report.collect import collect
 from evalkit.report.folder import read_rows, read_run
 from evalkit.report.write import write
+from evalkit.sandboxes.garbage import Removed
 
 Build = Callable[..., SampleRow]
 Golden = Callable[[Path, str], None]
@@ -214,8 +215,23 @@ def test_tasks(screen: Callable[..., None]) -> None:
 
 def test_sandbox_test(screen: Callable[..., None]) -> None:
     """A hostile program that got away stands out."""
-    console.show_sandbox_test([("fork bomb", "memory", "memory"), ("read /etc/shadow", "violation", "passed")])
+    console.show_sandbox_test(
+        [
+            ("fork bomb", "memory", "memory"),
+            ("many threads", "runtime_error or timeout", "timeout"),
+            ("read /etc/shadow", "violation", "passed"),
+        ]
+    )
     screen("sandbox_test")
+
+
+def test_removed(screen: Callable[..., None]) -> None:
+    """What was collected, by name, what stays and why, and one closing line."""
+    console.show_removed(
+        Removed(1, ("evalkit-sandbox:8a8560aabf4d", "evalkit-packages:6b324b7c707e"), ("x:1",), 147.26)
+    )
+    console.show_removed(Removed(0, (), (), None))
+    screen("removed")
 
 
 def test_json_is_plain(capsys: pytest.CaptureFixture[str], row: Build) -> None:
