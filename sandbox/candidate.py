@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import linecache
@@ -21,6 +22,7 @@ _OPEN_FILES = 64
 _STACK_BYTES = 8 << 20
 _HARNESS_FRAMES = 40
 _FILENAME = "<candidate>"
+_MESSAGE = 500
 
 
 def run(uid, folder, channel_fd, out_fd, err_fd):
@@ -71,15 +73,30 @@ def _serve(channel):
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8", errors="replace")
     sys.stdout = _writer(1)
     sys.stderr = _writer(2)
-    program = _Program(sys.setrecursionlimit, sys.getrecursionlimit())
-    peer = Peer(channel, extra={"load": program.load, "global": program.look_up, "hello": os.getpid})
     gc.enable()
     try:
-        peer.serve()
-    except Gone:
-        pass
+        answer(channel, _limit)
     finally:
         os._exit(0)
+
+
+def answer(channel, limit):
+    """Serve the program's functions until the other side is gone. `limit(cpu_s, memory_mb)` puts limits in force."""
+    program = _Program(limit, sys.setrecursionlimit, sys.getrecursionlimit())
+    operations = {
+        "hello": os.getpid,
+        "load": program.load,
+        "global": program.look_up,
+        "main": program.run_whole,
+        "tests": program.run_tests,
+    }
+    with contextlib.suppress(Gone):
+        Peer(channel, extra=operations).serve()
+
+
+def _limit(cpu_s, memory_mb):
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
 
 
 def _writer(fd):
@@ -91,7 +108,8 @@ def _writer(fd):
 class _Program:
     """The candidate's module and what the tests may ask of it besides its functions."""
 
-    def __init__(self, set_recursion_limit, recursion_limit):
+    def __init__(self, limit, set_recursion_limit, recursion_limit):
+        self._limit = limit
         self._set_recursion_limit = set_recursion_limit
         self._recursion_limit = recursion_limit
         self._module = types.ModuleType("candidate")
@@ -100,8 +118,47 @@ class _Program:
         """Run the program's top level under its limits. What it raises crosses; a source error says so by its phase."""
         module = self._module
         sys.modules["candidate"] = module
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+        code = self._prepare(source, cpu_s, memory_mb)
+        if preamble:
+            exec(compile(preamble, "<preamble>", "exec", dont_inherit=True), module.__dict__)
+        if setup and not _names_used(code).isdisjoint(setup_names):
+            self._run_setup(setup)
+        exec(code, module.__dict__)
+
+    def run_whole(self, source, stdin, cpu_s, memory_mb):
+        """Run the program as a script that reads `stdin`; its exit status."""
+        module = types.ModuleType("__main__")
+        sys.modules["__main__"] = module
+        sys.stdin = _stdin_of(stdin)
+        code = self._prepare(source, cpu_s, memory_mb)
+        try:
+            exec(code, module.__dict__)
+        except SystemExit as error:
+            return _status_of(error.code)
+        return 0
+
+    def run_tests(self, tests, style, entry_point):
+        """Run the tests in the program's own globals: a row [outcome, exception or "", message] for each."""
+        return [self._run_test(test, style, entry_point) for test in tests]
+
+    def _run_test(self, test, style, entry_point):
+        names = self._module.__dict__
+        try:
+            exec(compile(test, "<test>", "exec", dont_inherit=True), names)
+            if style == "check":
+                names["check"](names[entry_point])
+        except AssertionError as error:
+            return ["wrong_answer", "", str(error)[:_MESSAGE] or "the assertion is false"]
+        except MemoryError as error:
+            return ["memory", "MemoryError", str(error)[:_MESSAGE]]
+        except BaseException as error:  # noqa: BLE001 - SystemExit in a test is that test's failure
+            name = type(error).__name__
+            return ["runtime_error", name, f"{name}: {error}"[:_MESSAGE]]
+        return ["passed", "", ""]
+
+    def _prepare(self, source, cpu_s, memory_mb):
+        """The compiled source, with the limits in force and the same random numbers as in every run."""
+        self._limit(cpu_s, memory_mb)
         self._set_recursion_limit(self._recursion_limit + _HARNESS_FRAMES)
         source = source[1:] if source.startswith("\ufeff") else source
         linecache.cache[_FILENAME] = (len(source), None, source.splitlines(True), _FILENAME)
@@ -110,12 +167,8 @@ class _Program:
         except (SyntaxError, ValueError, RecursionError) as error:
             error.phase = "compile"
             raise
-        random.seed(1)  # the same program sees the same numbers in every run
-        if preamble:
-            exec(compile(preamble, "<preamble>", "exec", dont_inherit=True), module.__dict__)
-        if setup and not _names_used(code).isdisjoint(setup_names):
-            self._run_setup(setup)
-        exec(code, module.__dict__)
+        random.seed(1)
+        return code
 
     def _run_setup(self, setup):
         try:
@@ -125,6 +178,27 @@ class _Program:
 
     def look_up(self, name):
         return self._module.__dict__[name]
+
+
+def _stdin_of(text):
+    """A real file at descriptor 0, so that programs may read it in any way."""
+    fd = os.memfd_create("in")
+    with os.fdopen(fd, "wb", closefd=False) as stream:
+        stream.write(text.encode("utf-8", "surrogateescape"))
+    os.lseek(fd, 0, os.SEEK_SET)
+    os.dup2(fd, 0)
+    os.close(fd)
+    return io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8", errors="replace")
+
+
+def _status_of(code):
+    """The exit status that `sys.exit(code)` gives a process; a text is printed on stderr."""
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    sys.stderr.write(f"{code}\n")
+    return 1
 
 
 def _names_used(code):

@@ -8,20 +8,24 @@ One process per program. What it finds goes to the runner as JSON lines, each as
 from __future__ import annotations
 
 import builtins
+import decimal
 import gc
 import json
 import math
 import os
 import random
+import resource
 import socket
 import sys
 import types
 
 from . import proxies, sites
+from .exceptions import MIRRORS
 from .peer import Gone, Overflow, Peer, Violation
 
 _MODULE = "tests"
 _MESSAGE = 500
+_OUTCOMES_THERE = frozenset(("passed", "wrong_answer", "runtime_error", "memory"))
 
 
 class _Stop(BaseException):
@@ -68,22 +72,72 @@ class _Names(dict):
         return self._peer.request("global", name)
 
 
-def judge(job, channel_fd, record_fd):
-    """Judge one job. Never raises: what goes wrong here is void."""
+_JOBS = 500
+_GROWTH_KB = 64 << 10
+
+
+def serve(link, record_fd):
+    """Judge jobs until the runner is gone, or until a fresh process is the better choice for the next one.
+
+    That is so when anything but plain data came from a program, when it ended in a way of its own, when this process
+    has grown, or when tests left their mark on the builtins.
+    """
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    random.seed(0)
     gc.enable()
-    sys.setrecursionlimit(5000)
     record = Record(record_fd)
+    before, builtins_before = _peak_kb(), dict(vars(builtins))
+    for count in range(1, _JOBS + 1):
+        job, channel = _receive(link)
+        peer = peer_for(channel)
+        record.failed = False
+        in_order = judge(job, peer, record)
+        channel.close()
+        again = in_order and peer.plain and count < _JOBS
+        again = again and _peak_kb() - before < _GROWTH_KB and vars(builtins) == builtins_before
+        record.write(end=again)
+        if not again:
+            return
+
+
+def peer_for(channel):
+    """Our end of a program's channel: it may ask for nothing but what `permit` allows."""
+    return Peer(channel, permit=permit)
+
+
+def _receive(link):
+    """(job, channel) from the runner; ends this process when the runner is gone."""
+    head, fds, _, _ = socket.recv_fds(link, 4, 1)
+    if len(head) < 4 or not fds:
+        os._exit(0)
+    left, pieces = int.from_bytes(head, "big"), []
+    while left:
+        piece = link.recv(min(left, 1 << 20))
+        if not piece:
+            os._exit(0)
+        pieces.append(piece)
+        left -= len(piece)
+    return json.loads(b"".join(pieces)), socket.socket(fileno=fds[0])
+
+
+def _peak_kb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def judge(job, peer, record):
+    """Judge one job; True when it came to an end in good order. Never raises: what goes wrong here is void."""
+    random.seed(0)
+    decimal.setcontext(decimal.Context())
+    sys.setrecursionlimit(5000)
+    MIRRORS.clear()
     try:
-        _Judge(job, Peer(socket.socket(fileno=channel_fd), permit=permit), record).run()
+        return _Judge(job, peer, record).run()
     except _Stop:
-        pass
+        return True
     except Exception as error:  # noqa: BLE001 - a defect of ours must not become anybody's verdict
         record.write(void=f"the judge failed: {type(error).__name__}: {str(error)[:_MESSAGE]}")
-    record.write(end=True)
+        return False
 
 
 class _Judge:
@@ -99,6 +153,7 @@ class _Judge:
         module.__dict__.update(self._names)
 
     def run(self):
+        """True when the program was still there at the end and had kept to the protocol."""
         try:
             self._run()
         except Gone:
@@ -107,16 +162,29 @@ class _Judge:
             self._record.write(violation=str(error)[:_MESSAGE])
         except Overflow as error:
             self._record.failure("output_limit", None, f"a result of the program is too large: {error}")
+        else:
+            return True
+        return False
 
     def _run(self):
-        plan = self._plan_check if self._job["style"] == "check" else self._plan_asserts
-        execute = plan()
+        if self._job["style"] == "stdin":
+            self._run_whole()
+            return
+        execute = self._plan()
         self._prepare_tests("preamble")
         self._greet()
         self._load()
         self._names.pop(self._job["entry_point"], None)
         self._prepare_tests("setup")
         execute()
+
+    def _plan(self):
+        plan = self._plan_check if self._job["style"] == "check" else self._plan_asserts
+        if not self._job["in_process"]:
+            return plan()
+        plan()
+        self._record.write(plan=[_one_line(test) for test in self._job["tests"]])
+        return self._run_there
 
     # -- before the tests ----------------------------------------------------------------------------------------
 
@@ -140,9 +208,16 @@ class _Judge:
     def _load(self):
         job = self._job
         try:
-            bound = sites.bound_names(job["setup"]) if job["setup"] else []
-            limits = (math.ceil(job["cpu_s"]), job["memory_mb"])
-            self._peer.request("load", job["code"], job["preamble"], job["setup"], bound, *limits)
+            bound = sites.bound_names(job["setup"])
+        except (SyntaxError, ValueError) as error:
+            self._record.void(f"the setup does not compile: {error}")
+        limits = (math.ceil(job["cpu_s"]), job["memory_mb"])
+        self._loaded("load", job["code"], job["preamble"], job["setup"], bound, *limits)
+
+    def _loaded(self, op, *args):
+        """Have the program's source run; what it raises is its failure, and the end."""
+        try:
+            return self._peer.request(op, *args)
         except (Gone, Violation, Overflow):
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit of a program is its failure, not ours
@@ -152,6 +227,28 @@ class _Judge:
                 self._record.failure("syntax_error", error.crossed[0], error.crossed[1])
             self._fail(error)
             raise _Stop from None
+
+    # -- programs that are run whole, and tests that run in the program's own process -------------------------------
+
+    def _run_whole(self):
+        job = self._job
+        self._record.write(plan=job["tests"])
+        self._greet()
+        limits = (math.ceil(job["cpu_s"]), job["memory_mb"])
+        status = self._loaded("main", job["code"], job["stdin"], *limits)
+        if status:
+            self._record.failure("runtime_error", "SystemExit", f"the program ended with status {status}")
+        self._record.test(0, not status)
+
+    def _run_there(self):
+        """The verdict is the program's own process's, and so within its reach: the result says so."""
+        found = self._peer.request("tests", self._job["tests"], self._job["style"], self._job["entry_point"])
+        if not _is_table(found, len(self._job["tests"])):
+            raise Violation("results that are not one for each test")
+        for index, (outcome, exception, message) in enumerate(found):
+            if outcome != "passed":
+                self._record.failure(outcome, exception or None, message)
+            self._record.test(index, outcome == "passed", message)
 
     # -- tests as single statements ------------------------------------------------------------------------------
 
@@ -164,7 +261,7 @@ class _Judge:
                 self._record.void(f"test {index + 1} does not compile: {error}")
         if not codes:
             self._record.void("there are no tests")
-        self._record.write(plan=[test.strip()[:200] for test in self._job["tests"]])
+        self._record.write(plan=[_one_line(test) for test in self._job["tests"]])
         return lambda: self._run_asserts(codes)
 
     def _run_asserts(self, codes):
@@ -266,6 +363,20 @@ class _Judge:
             return text or "the assertion is false"
         both = "got {}, expected {}".format(sites.short(self._seen["left"]), sites.short(self._seen["right"]))
         return f"{both} ({text})" if text else both
+
+
+def _is_table(found, rows):
+    """Whether `found` is a list of `rows` lists [outcome, exception or "", message]."""
+    return (
+        type(found) is list
+        and len(found) == rows
+        and all(type(row) is list and len(row) == 3 and all(type(cell) is str for cell in row) for row in found)
+        and all(row[0] in _OUTCOMES_THERE for row in found)
+    )
+
+
+def _one_line(test):
+    return test.strip()[:200]
 
 
 def _told(name, text):

@@ -6,10 +6,10 @@ waits for a reply it serves the other side's requests, so a function passed as a
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import struct
-import threading
 
 from . import exceptions, proxies
 from .codec import Codec, Malformed, Marks, TooLarge, shared_name, shared_value
@@ -85,8 +85,9 @@ class Peer:
         self._exported = []
         self._numbers = {}
         self._adopted = {}
-        self._lock = threading.RLock()
+        self._lock = _thread.RLock()  # `threading` would run code of its own in every fork
         self.broken = None
+        self.plain = True  # nothing but plain data and functions came from the other side, and it asked for nothing
         self.codec = Codec(
             export=self._export,
             adopt=self._adopt,
@@ -115,6 +116,7 @@ class Peer:
         if type(number) is not int or not (type(kind) is type(name) is type(ancestor) is str):
             raise Malformed("a handle that describes nothing")
         found = self._adopted.get(number)
+        self.plain = self.plain and kind == "function"
         if found is None:
             found = self._adopted[number] = proxies.stand_in(self, number, kind, name[:100], ancestor)
         return found
@@ -181,6 +183,7 @@ class Peer:
                 self._serve(receive_frame(self._channel))
 
     def _serve(self, frame):
+        self.plain = False
         reply = {"r": frame.get("n")}
         try:
             self._perform(frame, reply)

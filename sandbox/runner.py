@@ -1,7 +1,7 @@
-"""Reads jobs, has each judged by a process of its own, writes one result a job. Runs under its own user id.
+"""Reads jobs, has each judged, writes one result a job. Runs under its own user id.
 
 Jobs come as JSON lines on stdin, results leave as JSON lines on stdout, in the same order. The verdict is made here
-from what the judge wrote and from what the spawner saw of the program's end.
+(`verdict.py`) from what the judge wrote and from what the spawner saw of the program's end.
 """
 
 from __future__ import annotations
@@ -14,228 +14,204 @@ import signal
 import socket
 import sys
 import time
+from typing import Any, NamedTuple
 
-from . import judging
+from . import judging, report, verdict, whole
+from .clock import Clock
 
-PROTOCOL = 1
+PROTOCOL = 2
 _GRACE_S = 2.0
-_SIGNALS = {number.value: number.name for number in signal.Signals}
 
 
-class _Lost(Exception):
+class Lost(Exception):
     """The spawner is gone: so are we."""
 
 
-def run(control, output_bytes):
-    """Until stdin ends or the spawner is gone."""
+def run(control: socket.socket, output_bytes: int) -> None:
+    """Until stdin ends, the spawner is gone or the container can no longer be cleaned."""
     gc.enable()
     runner = _Runner(control, output_bytes)
     _emit({"ready": PROTOCOL, "python": ".".join(map(str, sys.version_info[:3]))})
-    jobs = os.fdopen(0, "rb", closefd=False)
-    for line in jobs:
-        try:
-            result = runner.judge(json.loads(line))
-        except _Lost:
-            return
-        _emit(result)
-        if runner.dirty:
-            return
+    with os.fdopen(0, "rb", closefd=False) as jobs:
+        for line in jobs:
+            try:
+                result = runner.judge(line)
+            except Lost:
+                return
+            _emit(result)
+            if runner.dirty:
+                return
 
 
-def _emit(tree):
+def _emit(tree: dict[str, Any]) -> None:
     data = json.dumps(tree).encode("ascii") + b"\n"
     while data:
         data = data[os.write(1, data) :]
 
 
+class _Ran(NamedTuple):
+    """One process's worth of a job: what the judge wrote, how it ended, what was printed."""
+
+    notes: verdict.Notes
+    end: verdict.End
+    wall_s: float
+    out: int
+    err: int
+
+
 class _Runner:
-    def __init__(self, control, output_bytes):
+    def __init__(self, control: socket.socket, output_bytes: int) -> None:
         self._control = control
         self._output_bytes = output_bytes
+        self._judge: _Judge | None = None
         self.dirty = False
 
-    def judge(self, job):
+    def judge(self, line: bytes) -> dict[str, Any]:
         """The result of one job, as a JSON object."""
+        job = json.loads(line)
+        if job["style"] == "stdin":
+            return whole.judge(job, lambda part: self._once(part, json.dumps(part).encode("ascii")))
+        return self._once(job, line)
+
+    def _once(self, job: dict[str, Any], line: bytes) -> dict[str, Any]:
+        ran = self._run(job, line)
+        try:
+            result: dict[str, Any] = {"id": job["id"], "wall_s": round(ran.wall_s, 4)}
+            if job["style"] == "stdin":
+                result["printed"] = whole.printed(ran.out)
+            result.update(verdict.decide(job, ran.notes, ran.end, self._output_bytes))
+            result["stdout"] = _tail(ran.out, job["output_kb"] << 10)
+            result["stderr"] = _tail(ran.err, job["output_kb"] << 10)
+        finally:
+            os.close(ran.out)
+            os.close(ran.err)
+        result["cpu_s"], result["peak_mb"] = round(ran.end.process.cpu_s, 4), round(ran.end.process.peak_mb, 1)
+        return result
+
+    def _run(self, job: dict[str, Any], line: bytes) -> _Ran:
         self._control.send(b"A")
         data, fds, _, _ = socket.recv_fds(self._control, 4096, 3)
         if not data or len(fds) != 3:
-            raise _Lost
+            raise Lost
         channel, out, err = fds
-        began = time.monotonic()
-        reader, writer = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            self._become_judge(job, channel, writer, (reader, out, err))
+        judge = self._judge or _Judge(self._control, (channel, out, err))
+        self._judge = None
+        watch = _Watch(self, judge, Clock(report.unpack_ready(data).pid, judge.pid, job["wall_s"], job["cpu_s"]))
+        judge.send(line, channel)
         os.close(channel)
-        os.close(writer)
-        watch = _Watch(self, reader, pid, began, job["wall_s"])
-        notes, report = watch.follow()
-        result = {"id": job["id"], "wall_s": round(watch.ended - began, 4)}
-        result.update(self._verdict(job, notes, report, watch, (os.fstat(out).st_size, os.fstat(err).st_size)))
-        for name, fd in (("stdout", out), ("stderr", err)):
-            result[name] = _tail(fd, job["output_kb"] << 10)
-            os.close(fd)
-        result["cpu_s"], result["peak_mb"] = report["cpu_s"], report["peak_mb"]
-        return result
+        process = watch.follow()
+        if watch.notes.again:
+            self._judge = judge
+        status = 0 if watch.notes.again else judge.close()
+        end = verdict.End(
+            process,
+            watch.late,
+            watch.out_of_cpu or process.cpu_s > job["cpu_s"],
+            bool(status) and not (watch.late or watch.out_of_cpu),
+            max(os.fstat(out).st_size, os.fstat(err).st_size),
+        )
+        return _Ran(watch.notes, end, watch.wall_s, out, err)
 
-    def _become_judge(self, job, channel, writer, others):
-        try:
-            self._control.close()
-            for fd in others:
-                os.close(fd)
-            judging.judge(job, channel, writer)
-        finally:
-            os._exit(0)
-
-    def finish(self):
-        """Have the spawner end the program; its report."""
+    def finish(self) -> report.End:
+        """Have the spawner end the program, and say how it ended."""
         self._control.send(b"F")
         data = self._control.recv(4096)
         if not data:
-            raise _Lost
-        report = json.loads(data)
-        self.dirty = not report["clean"]
-        return report
-
-    def _verdict(self, job, notes, report, watch, sizes):
-        if notes.void is not None:
-            return {"void": _clean(notes.void)}
-        outcome, exception, message = notes.failure or (None, None, "")
-        if notes.violation is not None:
-            outcome, exception, message = "violation", None, notes.violation
-        elif watch.judge_status:
-            outcome, exception, message = "violation", None, "the tests did not survive the program's answers"
-        elif max(sizes) >= self._output_bytes:
-            outcome, exception, message = (
-                "output_limit",
-                None,
-                f"more than {self._output_bytes >> 20} MiB were printed",
-            )
-        elif outcome is None and not (watch.late or notes.gone) and not (notes.ended and notes.all_passed()):
-            return {"void": "the judge ended without a verdict"}
-        reason = message
-        if watch.late or notes.gone:
-            ended = _end_of(report, watch.late, job)
-            reason = ended[2]
-            outcome, exception, message = (outcome, exception, message) if outcome else ended
-        tests = notes.results(reason)
-        return {"outcome": outcome or "passed", "exception": exception, "message": _clean(message), "tests": tests}
+            raise Lost
+        process = report.unpack_end(data)
+        self.dirty = not process.clean
+        return process
 
 
-class _Notes:
-    """What the judge wrote."""
+class _Judge:
+    """A process that runs tests (`judging.serve`). It is used again as long as it says so itself."""
 
-    def __init__(self):
-        self.plan = []
-        self.tests = {}
-        self.failure = None
-        self.violation = None
-        self.void = None
-        self.gone = False
-        self.ended = False
+    def __init__(self, control: socket.socket, others: tuple[int, ...]) -> None:
+        ours, theirs = socket.socketpair()
+        self.notes, writer = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                control.close()
+                ours.close()
+                for fd in (self.notes, *others):
+                    os.close(fd)
+                judging.serve(theirs, writer)
+            finally:
+                os._exit(0)
+        theirs.close()
+        os.close(writer)
+        self._link = ours
 
-    def add(self, line):
-        tree = json.loads(line)
-        if "plan" in tree:
-            self.plan = tree["plan"]
-        elif "test" in tree:
-            index, passed, message = tree["test"]
-            self.tests[index] = (passed, message)
-        elif "failure" in tree:
-            self.failure = tree["failure"]
-        elif "violation" in tree:
-            self.violation = tree["violation"]
-        elif "void" in tree:
-            self.void = tree["void"]
-        elif "gone" in tree:
-            self.gone = True
-        elif "end" in tree:
-            self.ended = True
+    def send(self, line: bytes, channel: int) -> None:
+        """Hand over a job and the program's channel. A judge that is gone is noticed when its notes end."""
+        try:
+            socket.send_fds(self._link, [len(line).to_bytes(4, "big")], [channel])
+            self._link.sendall(line)
+        except OSError:
+            return
 
-    def all_passed(self):
-        return len(self.tests) == len(self.plan) and all(passed for passed, _ in self.tests.values())
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
 
-    def results(self, message):
-        """One entry a test; the first without a result is the one that ended it all, the others were not run."""
-        entries, reason = [], message
-        for index, label in enumerate(self.plan):
-            if index not in self.tests:
-                entries.append([False, _clean(label), _clean(reason)[:500]])
-                reason = f"not run: {message}"
-                continue
-            passed, text = self.tests[index]
-            entries.append([passed, _clean(label), _clean(text)[:500]])
-        return entries
+    def close(self) -> int:
+        """Let it end; its wait status."""
+        self._link.close()
+        os.close(self.notes)
+        return os.waitpid(self.pid, 0)[1]
 
 
 class _Watch:
-    """Follows the judge to its end, and ends the program at the deadline."""
+    """Follows the judge to the end of its notes, and ends the program when its time is up."""
 
-    def __init__(self, runner, reader, pid, began, wall_s):
+    def __init__(self, runner: _Runner, judge: _Judge, clock: Clock) -> None:
         self._runner = runner
-        self._reader = reader
-        self._pid = pid
-        self._deadline = began + wall_s
+        self._judge = judge
+        self._clock = clock
+        self._process: report.End | None = None
+        self._killing_at = float("inf")
+        self.notes = verdict.Notes()
         self.late = False
-        self.judge_status = 0
-        self.ended = began
+        self.out_of_cpu = False
+        self.wall_s = 0.0
 
-    def follow(self):
-        """Returns (notes, the spawner's report)."""
-        notes, report, rest = _Notes(), None, b""
+    def follow(self) -> report.End:
+        """How the program's process ended."""
         poller = select.poll()
-        poller.register(self._reader, select.POLLIN)
-        while True:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                if report is not None:
-                    os.kill(self._pid, signal.SIGKILL)
-                    break
-                self.late, report = True, self._runner.finish()
-                self._deadline = time.monotonic() + _GRACE_S
-                continue
+        poller.register(self._judge.notes, select.POLLIN)
+        rest = b""
+        while not self.notes.ended:
+            left = self._look()
             if not poller.poll(left * 1000):
                 continue
-            piece = os.read(self._reader, 1 << 16)
+            piece = os.read(self._judge.notes, 1 << 16)
             if not piece:
                 break
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
-                notes.add(line)
-        self.ended = time.monotonic()
-        os.close(self._reader)
-        _, status = os.waitpid(self._pid, 0)
-        self.judge_status = status if not self.late else 0
-        return notes, report or self._runner.finish()
+                self.notes.add(line)
+        self.wall_s = self._clock.passed_s()
+        return self._process or self._runner.finish()
+
+    def _look(self) -> float:
+        """End what is over its time; the seconds until the next look."""
+        if self._process is None:
+            self.out_of_cpu = self._clock.out_of_cpu()
+            left = self._clock.left_s()
+            if left > 0 and not self.out_of_cpu:
+                return left
+            self.late = not self.out_of_cpu
+            self._process = self._runner.finish()
+            self._killing_at = time.monotonic() + _GRACE_S
+        left = self._killing_at - time.monotonic()
+        if left <= 0:
+            self._judge.kill()
+            self._killing_at = float("inf")
+            return 1.0
+        return min(left, 1.0)
 
 
-def _end_of(report, late, job):
-    """Why the program's process ended, from evidence: (class, exception, message)."""
-    number = os.WTERMSIG(report["status"]) if os.WIFSIGNALED(report["status"]) else 0
-    if late:
-        return "timeout", None, f"no end after {job['wall_s']:g} s"
-    if number == signal.SIGXCPU or (number == signal.SIGKILL and report["cpu_s"] > job["cpu_s"] - 0.1):
-        return "timeout", None, f"more than {job['cpu_s']:g} s of processor time"
-    if number == signal.SIGKILL and report["oom"]:
-        return "memory", None, "the container's memory was used up"
-    if number == signal.SIGSYS:
-        return "violation", None, "a system call that is not for programs"
-    if number:
-        return (
-            "runtime_error",
-            _SIGNALS.get(number, f"signal {number}"),
-            "the program's process was ended by a signal",
-        )
-    status = os.WEXITSTATUS(report["status"])
-    return "runtime_error", "SystemExit", f"the program ended itself (status {status}) before its tests were done"
-
-
-def _tail(fd, size):
+def _tail(fd: int, size: int) -> str:
     end = os.fstat(fd).st_size
     data = os.pread(fd, size, max(0, end - size))
     return data.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-
-
-def _clean(text):
-    """Text that any encoder takes: no lone surrogates."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -6,102 +6,98 @@ verdict: the runner asks for a process (b"A") and later says that it is done wit
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import gc
-import json
 import os
 import resource
 import signal
 import socket
+import struct
 import sys
 
-from . import candidate, runner, sweeping
+from . import candidate, rehearsal, report, runner, sweeping
 
 _RUNNER_UID = 1000
 _UIDS = 50_000
 _ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 _WORK = "/work"
+_FDS = struct.Struct("iii")
 _KEPT_WARM = (
     "array, bisect, cmath, collections, contextlib, copy, datetime, decimal, enum, fractions, functools, hashlib, "
     "heapq, itertools, json, math, numbers, operator, random, re, statistics, string, struct, sys, textwrap, "
-    "threading, time, typing, unicodedata"
+    "time, typing, unicodedata"
 )
 
 
 class _Child:
     """A process that waits for a program: its pid, uid, folder, and our ends of its channel and output."""
 
-    def __init__(self, uid):
+    __slots__ = ("_channel", "_err", "_out", "folder", "pid", "uid")
+
+    def __init__(self, uid: int) -> None:
         self.uid = uid
         self.folder = f"{_WORK}/{uid}"
         os.mkdir(self.folder, 0o700)
         os.chown(self.folder, uid, uid)
-        ours, theirs = socket.socketpair()
-        self.out = os.memfd_create("out")
-        self.err = os.memfd_create("err")
-        self.channel = ours
+        self._channel, theirs = _socket.socketpair()  # without the classes of `socket`: less memory is touched
+        self._out = os.memfd_create("out")
+        self._err = os.memfd_create("err")
         self.pid = os.fork()
         if self.pid == 0:
-            candidate.run(uid, self.folder, theirs.fileno(), self.out, self.err)
+            candidate.run(uid, self.folder, theirs.fileno(), self._out, self._err)
         theirs.close()
 
-    def hand_over(self, control):
-        tree = json.dumps({"pid": self.pid, "uid": self.uid}).encode()
-        socket.send_fds(control, [tree], [self.channel.fileno(), self.out, self.err])
-        self.channel.close()
-        os.close(self.out)
-        os.close(self.err)
+    def hand_over(self, control: socket.socket) -> None:
+        fds = _FDS.pack(self._channel.fileno(), self._out, self._err)
+        told = report.pack_ready(report.Ready(self.pid, self.uid))
+        control.sendmsg([told], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+        self._channel.close()
+        os.close(self._out)
+        os.close(self._err)
 
 
 class _Spawner:
-    def __init__(self, control, runner_pid, first_uid):
+    def __init__(self, control: socket.socket, runner_pid: int, first_uid: int) -> None:
         self._control = control
         self._runner_pid = runner_pid
         self._first_uid = first_uid
         self._count = 0
-        self._spare = None
-        self._current = None
         self._oom_seen = _oom_kills()
 
-    def serve(self):
-        """Until the runner goes away."""
-        self._spare = self._fresh()
+    def serve(self) -> None:
+        """Until the runner goes away. The next process is forked while the runner sees to the last one's result."""
+        spare, current = self._fresh(), None
         while True:
             message = self._control.recv(16)
-            if message == b"A":
-                self._current, self._spare = self._spare or self._fresh(), None
-                self._current.hand_over(self._control)
-            elif message == b"F":
-                report = self._finish(self._current)
-                self._control.send(json.dumps(report).encode())
-                if not report["clean"]:
+            if message == b"A" and current is None:
+                current, spare = spare, None
+                current.hand_over(self._control)
+            elif message == b"F" and current is not None:
+                end = self._finish(current)
+                self._control.send(report.pack_end(end))
+                if not end.clean:
                     return
-                self._spare = self._fresh()
+                spare, current = self._fresh(), None
             else:
                 return
 
-    def _fresh(self):
+    def _fresh(self) -> _Child:
         self._count = (self._count + 1) % _UIDS
         return _Child(self._first_uid + self._count)
 
-    def _finish(self, child):
+    def _finish(self, child: _Child) -> report.End:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         _, status, usage = os.wait4(child.pid, 0)
-        known = {1, self._runner_pid}
-        left, clean = sweeping.sweep(child.uid, child.folder, known)
+        left, clean = sweeping.sweep(child.uid, child.folder, {1, self._runner_pid})
         sweeping.reap()
         oom = _oom_kills()
-        report = {
-            "status": status,
-            "cpu_s": round(usage.ru_utime + usage.ru_stime, 4),
-            "peak_mb": round(usage.ru_maxrss / 1024, 1),
-            "left": left,
-            "oom": oom > self._oom_seen,
-            "clean": clean,
-        }
+        end = report.End(
+            status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, left, oom > self._oom_seen, clean
+        )
         self._oom_seen = oom
-        return report
+        return end
 
 
 def _oom_kills():
@@ -120,6 +116,7 @@ def _warm_up():
     """Do once what each program would do alike: after a fork every page that is touched is a page copied."""
     for name in _KEPT_WARM.split(", "):
         __import__(name)
+    rehearsal.rehearse()
     sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd(), os.environ.get("PYTHONPATH"))]
     sys.argv[:] = ["program"]
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:

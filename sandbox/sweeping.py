@@ -9,6 +9,8 @@ import stat
 
 SHARED_FOLDERS = ("/tmp", "/dev/shm", "/dev/mqueue")
 _ROUNDS = 8
+_JUDGES = 1  # the runner lets the judge end only after the program's end
+_TASK_COUNTS = ("/sys/fs/cgroup/pids/pids.current", "/sys/fs/cgroup/pids.current")
 
 
 def reap():
@@ -60,15 +62,38 @@ def _entries(folder):
 
 def sweep(uid, folder, known):
     """Kill what runs under `uid` and remove its files. Returns (processes found, clean)."""
-    left = strangers({uid}, known)
-    clean = is_clean(folder)
+    left = _left_of(uid, known)
+    clean = is_clean(folder)  # looked at when nobody is left who could still make a file
+    if clean and not left:
+        return 0, True
     for _ in range(_ROUNDS):
-        if clean and not strangers({uid}, known):
-            break
         _as_user(uid, folder)
         reap()
-        clean = is_clean(folder)
-    return len(left), clean and not strangers({uid}, known)
+        clean = is_clean(folder) and not _left_of(uid, known)
+        if clean:
+            break
+    return len(left), clean
+
+
+def _left_of(uid, known):
+    """Processes of the user. Counting tasks is a tenth of the work of looking at each, and nearly always enough."""
+    return [] if _tasks() == len(known) + _JUDGES else strangers({uid}, known)
+
+
+def _tasks():
+    """Processes and threads of the container, ended ones that nobody waited for included; None where unknown."""
+    for path in _TASK_COUNTS:
+        try:
+            fd = os.open(path, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            return int(os.read(fd, 32))
+        except (OSError, ValueError):
+            return None
+        finally:
+            os.close(fd)
+    return None
 
 
 def _as_user(uid, folder):

@@ -147,18 +147,21 @@ class Program(Struct, frozen=True):
     """A generated program and how it is judged.
 
     `code` is untrusted. `preamble` (what the prompt gave: imports, helpers) runs before it, and before the
-    tests. `style` is `asserts` (`tests` are assert statements, each judged on its own) or `check`
-    (`tests[0]` defines `check(candidate)`; each assert statement inside is judged on its own).
+    tests. `style` is `asserts` (`tests` are assert statements, each judged on its own), `check` (`tests[0]`
+    defines `check(candidate)`; each assert statement inside is judged on its own) or `stdin` (each test is a JSON
+    object with `stdin` and `stdout`: the program is run whole for each of them). `in_process` tests run in the
+    program's own process, where it can reach the verdict: only for tests that need its globals.
     """
 
     key: str
     code: str
     tests: tuple[str, ...]
-    style: Literal["asserts", "check"] = "asserts"
+    style: Literal["asserts", "check", "stdin"] = "asserts"
     preamble: str = ""
     setup: str = ""
     entry_point: str | None = None
     limits: Limits = Limits()
+    in_process: bool = False
 
 
 class Reference(Struct, frozen=True):
@@ -183,7 +186,11 @@ class TestResult(Struct, frozen=True):
 
 
 class Execution(Struct, frozen=True):
-    """What a sandbox saw of a program. `exception` is the type's name where one ended it."""
+    """What a sandbox saw of a program. `exception` is the type's name where one ended it.
+
+    The measures of a program that is run whole are those of its costliest test. `in_process`: the program could reach
+    this verdict.
+    """
 
     key: str
     outcome: ExecutionClass
@@ -195,6 +202,7 @@ class Execution(Struct, frozen=True):
     wall_s: float | None = None
     cpu_s: float | None = None
     peak_mb: float | None = None
+    in_process: bool = False
 
     @property
     def tests_passed(self) -> int:

@@ -10,7 +10,9 @@ from msgspec import Struct
 
 from evalkit.core.types import Execution, ExecutionClass, Program, TestResult, Void
 
-PROTOCOL = 1
+PROTOCOL = 2
+_LONGEST_STRETCH = 4.0  # of the wall clock, as in sandbox/clock.py
+_GRACE_S = 20.0
 _T = TypeVar("_T")
 
 
@@ -45,6 +47,7 @@ def job_line(number: int, program: Program) -> bytes:
         "code": program.code,
         "tests": program.tests,
         "style": program.style,
+        "in_process": program.in_process,
         "preamble": program.preamble,
         "setup": program.setup,
         "entry_point": program.entry_point,
@@ -54,6 +57,15 @@ def job_line(number: int, program: Program) -> bytes:
         "output_kb": limits.output_kb,
     }
     return json.dumps(job).encode("ascii") + b"\n"
+
+
+def silence_s(program: Program) -> float:
+    """Seconds after which a worker that still says nothing about a running program must be lost.
+
+    A program that is run whole has the wall clock's time for each of its tests; one that times out is not run again.
+    """
+    runs = len(program.tests) if program.style == "stdin" else 1
+    return program.limits.wall_s * (1.0 + _LONGEST_STRETCH) * max(1, runs) + _GRACE_S
 
 
 def read_ready(line: bytes) -> str:
@@ -84,6 +96,7 @@ def read_result(line: bytes, number: int, program: Program) -> Execution | Void:
         wall_s=verdict.wall_s,
         cpu_s=verdict.cpu_s,
         peak_mb=verdict.peak_mb,
+        in_process=program.in_process,
     )
 
 

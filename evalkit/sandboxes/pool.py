@@ -13,12 +13,11 @@ from evalkit.core.ports import Notify
 from evalkit.core.types import Execution, Program, Void
 from evalkit.sandboxes.container import Container, ContainerLost, start_with_retry
 from evalkit.sandboxes.engine import EngineLost
-from evalkit.sandboxes.messages import BadReply, job_line, read_result
+from evalkit.sandboxes.messages import BadReply, job_line, read_result, silence_s
 
 _IN_FLIGHT = 3
 _QUEUED_PER_WORKER = 16
 _ATTEMPTS = 2
-_GRACE_S = 20.0
 _TICK_S = 0.2
 _DOWN_S = 5.0
 
@@ -164,7 +163,7 @@ class _Worker(threading.Thread):
 
     def _receive(self, container: Container) -> None:
         oldest = self._flight[0]
-        left = self._since + oldest.program.limits.wall_s + _GRACE_S - time.monotonic()
+        left = self._since + silence_s(oldest.program) - time.monotonic()
         if left <= 0:
             raise ContainerLost("the container fell silent")
         for line in container.receive(min(left, _TICK_S)):

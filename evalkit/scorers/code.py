@@ -1,4 +1,5 @@
-"""Programs judged by their tests: HumanEval's `check(candidate)` and lists of asserts (MBPP).
+"""Programs judged by their tests: HumanEval's `check(candidate)`, lists of asserts (MBPP), texts for stdin with what
+must be printed (APPS, LiveCodeBench).
 
 Sources of the rules: github.com/openai/human-eval (prompt + completion + test) and the mbpp folder of
 github.com/google-research/google-research (each assert of `test_list`). One real test of MBPP reads
@@ -15,25 +16,40 @@ from msgspec import Struct
 from evalkit.core.errors import DataError, SpecError
 from evalkit.core.types import Completion, Execution, Json, Limits, Program, Reference, Sample, Score
 from evalkit.scorers.extract_code import Code, Extract, called_name, extract, preamble
+from evalkit.scorers.stdin_tests import stdin_tests
 
 
 class CodeOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """What a task file says. `tests`, `prompt`, `setup`, `entry_point` and `reference` are names of fields of the row.
 
+    `in_process` runs the tests in the program's own process: for tests that need its globals. A cheat can reach the
+    verdict there, and every row says so.
     `reference` is a program known to be right. With a `reference_factor` (the task's, or the spec's) an answer gets at
     most so many times its processor time, and never less than `reference_floor_s`.
     """
 
-    style: Literal["humaneval", "asserts"]
+    style: Literal["humaneval", "asserts", "stdin"]
     tests: str
     prompt: str | None = None
     setup: str | None = None
     entry_point: str | None = None
     extract: Extract = "entry_point"
     limits: Limits = Limits()
+    in_process: bool = False
     reference: str | None = None
     reference_factor: float | None = None
     reference_floor_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.style == "stdin" and (self.in_process or self.setup or self.entry_point):
+            raise ValueError("programs of the style stdin are run whole: no in_process, setup or entry_point")
+
+
+_STYLES: dict[str, Literal["asserts", "check", "stdin"]] = {
+    "humaneval": "check",
+    "asserts": "asserts",
+    "stdin": "stdin",
+}
 
 
 class CodeScorer:
@@ -46,8 +62,8 @@ class CodeScorer:
             self._options = msgspec.convert(options, CodeOptions)
         except msgspec.ValidationError as error:
             rules = " | ".join(get_args(Extract))
-            known = "prompt, setup, entry_point, reference, reference_factor, reference_floor_s, limits"
-            hint = f"style: humaneval | asserts, tests: FIELD; also {known}, extract: {rules}"
+            known = "prompt, setup, entry_point, in_process, reference, reference_factor, reference_floor_s, limits"
+            hint = f"style: humaneval | asserts | stdin, tests: FIELD; also {known}, extract: {rules}"
             raise SpecError(f"options of the scorer 'code': {error}", hint=hint) from error
         _check_reference(self._options)
 
@@ -80,11 +96,12 @@ class CodeScorer:
             key="",
             code=code,
             tests=self._tests(sample),
-            style="check" if self._options.style == "humaneval" else "asserts",
-            preamble=preamble(self._text(sample, self._options.prompt), entry_point),
+            style=_STYLES[self._options.style],
+            preamble=self._preamble(sample, entry_point),
             setup=self._text(sample, self._options.setup),
             entry_point=entry_point,
             limits=self._options.limits,
+            in_process=self._options.in_process,
         )
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
@@ -109,13 +126,22 @@ class CodeScorer:
         prompt = self._text(sample, self._options.prompt) if self._options.style == "humaneval" else ""
         return extract(completion.text, self._options.extract, entry_point, prompt)
 
+    def _preamble(self, sample: Sample, entry_point: str | None) -> str:
+        if self._options.style == "stdin":
+            return ""
+        return preamble(self._text(sample, self._options.prompt), entry_point)
+
     def _entry_point(self, sample: Sample) -> str | None:
+        if self._options.style == "stdin":
+            return None
         if self._options.entry_point is not None:
             return self._text(sample, self._options.entry_point) or None
         return called_name(self._tests(sample), self._text(sample, self._options.setup))
 
     def _tests(self, sample: Sample) -> tuple[str, ...]:
         value = self._field(sample, self._options.tests)
+        if self._options.style == "stdin":
+            return stdin_tests(value, where=f"{sample.task}/{sample.id}, field '{self._options.tests}'")
         if isinstance(value, str):
             return (value,)
         if isinstance(value, list | tuple) and value and all(isinstance(item, str) for item in value):

@@ -111,7 +111,7 @@ def limits_of(trial: Trial, timed: Execution | None) -> Limits:
     """The limits that hold for a trial's program. `timed` is the execution of its reference program.
 
     The declared ones, unless the reference passed: then at most so many times its processor time, in whole seconds,
-    rounded up, because a kernel counts no finer.
+    rounded up: so a kernel's limit can hold it, and the small differences between two timings seldom move it.
     """
     declared, reference = trial.program.limits, trial.reference
     if reference is None or timed is None or timed.outcome != "passed" or timed.cpu_s is None:

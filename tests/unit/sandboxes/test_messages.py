@@ -80,6 +80,6 @@ def test_any_bytes_are_refused(line: bytes) -> None:
 
 def test_ready() -> None:
     """A worker of another protocol is not used."""
-    assert read_ready(b'{"ready": 1, "python": "3.11.2"}') == "3.11.2"
-    with pytest.raises(BadReply, match="protocol 2"):
-        read_ready(b'{"ready": 2, "python": "3.11.2"}')
+    assert read_ready(b'{"ready": 2, "python": "3.11.2"}') == "3.11.2"
+    with pytest.raises(BadReply, match="protocol 1"):
+        read_ready(b'{"ready": 1, "python": "3.11.2"}')

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from evalkit.core.types import Execution, Program, Void
+from evalkit.sandboxes import messages as messages_module
 from evalkit.sandboxes import pool as pool_module
 from evalkit.sandboxes.container import ContainerLost
 from evalkit.sandboxes.engine import EngineLost
@@ -144,7 +145,7 @@ def test_submit_after_close_is_void(make_pool: Callable[..., Pool]) -> None:
 
 def test_silence_is_not_waited_out_for_ever(make_pool: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch) -> None:
     """A container that says nothing past the program's limit and the grace is replaced, then the program is void."""
-    monkeypatch.setattr(pool_module, "_GRACE_S", -1000.0)
+    monkeypatch.setattr(messages_module, "_GRACE_S", -1000.0)
     pool = make_pool()
     result = pool.submit(program("a")).result(20)
     assert Void(key="a", reason="lost twice: the container fell silent", by="sandbox") == result

@@ -158,3 +158,14 @@ def test_the_rule_of_a_reference_is_checked(more: dict[str, object], message: st
     """A factor needs a program, and both numbers are above nothing."""
     with pytest.raises(SpecError, match=message):
         CodeScorer({"style": "asserts", "tests": "t", **more})
+
+
+def test_the_reference_of_a_program_for_stdin_is_run_whole() -> None:
+    """It is judged by the same texts as the answers."""
+    options = {"style": "stdin", "tests": "tests", "reference": "solution", "reference_factor": 4}
+    row = {"tests": [{"input": "1\n", "output": "2\n"}], "solution": "print(2 * int(input()))"}
+    reference = CodeScorer(options).reference(sample(row))
+    answer = CodeScorer(options).program(sample(row), completion("```python\nprint(3)\n```"))
+    assert reference is not None
+    assert answer is not None
+    assert reference.program == replace(answer, code="print(2 * int(input()))")
