@@ -133,9 +133,13 @@ def _tokens(step: PlannedStep) -> str:
 
 
 def _programs(step: PlannedStep) -> str:
-    if step.programs_cached is None:
-        return ""
-    return f"; {numbers.plural(step.programs_cached, 'program')} executed already"
+    said = ""
+    if step.programs_cached is not None:
+        said += f"; {numbers.plural(step.programs_cached, 'program')} executed already"
+    if step.references:
+        said += f"; {numbers.plural(step.references, 'reference program')}"
+        said += "" if step.references_cached is None else f", {numbers.count(step.references_cached)} timed already"
+    return said
 
 
 def show_results(results: Results, report_path: Path | str | None = None) -> None:

@@ -15,6 +15,7 @@ from evalkit.core.types import (
     Program,
     Progress,
     Prompt,
+    Reference,
     Request,
     Sample,
     Score,
@@ -117,6 +118,13 @@ class Scorer(Protocol):
 
     def program(self, sample: Sample, completion: Completion) -> Program | None:
         """The program that judges this answer; its `key` is left empty, the step fills it in."""
+        ...
+
+    def reference(self, sample: Sample) -> Reference | None:
+        """The program whose own time limits those that answer this sample; None: the declared limits hold.
+
+        Asked only of scorers that execute. The step runs it once, and each program with the limit that follows.
+        """
         ...
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score: ...

@@ -9,6 +9,7 @@ W006  a definition that nothing uses
 W007  a sample too small to say much
 W008  a void budget that hides failures
 W009  a package of the sandbox that can move
+W010  a time limit by a reference program that no task names
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Set
 
+from evalkit.core.types import Json
 from evalkit.spec import scalars
 from evalkit.spec.diagnostics import LINE_BREAK, Diagnostic, Diagnostics
 from evalkit.spec.nodes import Node, Path, walk
@@ -44,6 +46,23 @@ def lint(written: Node, long: Node, diagnostics: Diagnostics) -> None:
     if budget.content > _LARGE_VOID_BUDGET:
         message = f"with {budget.content:.0%} of the answers missing a step still passes"
         diagnostics.warn("W008", budget.place, ("void_budget",), message)
+
+
+def reference_times(long: Node, scorer_options: Iterable[Mapping[str, Json]], diagnostics: Diagnostics) -> None:
+    """Warn about a rule on reference programs where none of the tasks in use, by their scorers' options, has one."""
+    sandbox = long.map["sandbox"].map
+    options = list(scorer_options)
+    messages = {
+        "reference_factor": "no task in use names a `reference` program: the declared limits hold",
+        "reference_floor_s": "without `reference_factor` this limits nothing",
+    }
+    known = {
+        "reference_factor": any("reference" in one for one in options),
+        "reference_floor_s": "reference_factor" in sandbox or any("reference_factor" in one for one in options),
+    }
+    for name, message in messages.items():
+        if name in sandbox and not known[name]:
+            diagnostics.warn("W010", sandbox[name].place, ("sandbox", name), message, at_key=True)
 
 
 def lint_task(root: Node, at: Path, diagnostics: Diagnostics) -> None:

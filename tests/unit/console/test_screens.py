@@ -62,6 +62,8 @@ class Step(Struct, frozen=True):
     tokens_exact: bool
     why: str
     tasks: tuple[PlannedTask, ...]
+    references: int = 0
+    references_cached: int | None = None
 
 
 class Plan(Struct, frozen=True):
@@ -77,7 +79,7 @@ def test_plan(screen: Callable[..., None]) -> None:
     bench = Step(
         name="bench", verb="bench", needs=(), key="1a2b3c4d5e6f7081", requests=170, cached=62, programs_cached=12,
         prompt_tokens=12345, max_completion_tokens=55296, tokens_exact=True, why="more answers are wanted of code",
-        tasks=tasks,
+        tasks=tasks, references=40, references_cached=3,
     )  # fmt: skip
     after = Step(
         name="after", verb="bench", needs=("bench", "adapter"), key="ffeeddccbbaa0011", requests=50, cached=0,
