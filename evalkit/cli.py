@@ -300,19 +300,30 @@ def up() -> None:
 
 
 @sandbox.command()
-def build() -> None:
-    """Build the sandbox image and say from what."""
+@click.argument("spec", required=False, type=click.Path(path_type=Path))
+def build(spec: Path | None) -> None:
+    """Build the sandbox image, that of SPEC or the shipped one, and say from what."""
     from evalkit import console, project
 
-    console.say(project.sandbox_build(console.progress_note))
+    console.say(project.sandbox_build(console.progress_note, spec))
 
 
 @sandbox.command()
-@click.option("--kind", default="docker", help="Which sandbox: docker, or local (weaker).", show_default=True)
-def test(kind: str) -> int:
-    """Run hostile programs in the sandbox and show what became of them."""
+@click.argument("spec", required=False, type=click.Path(path_type=Path))
+@click.option("--kind", metavar="KIND", help="Which sandbox: docker, or local (weaker). Default: that of SPEC, docker.")
+def test(spec: Path | None, kind: str | None) -> int:
+    """Run hostile programs in the sandbox, that of SPEC or the shipped one, and show what became of them."""
     from evalkit import console, project
 
-    findings = project.sandbox_test(kind, console.progress_note)
+    findings = project.sandbox_test(console.progress_note, spec, kind)
     console.show_sandbox_test(findings)
     return 0 if all(finding.right for finding in findings) else 4
+
+
+@sandbox.command()
+@click.option("--all", "everything", is_flag=True, help="Remove the images of today too; the next run builds them.")
+def gc(everything: bool) -> None:
+    """Remove containers of dead runs, and images of former workers and packages."""
+    from evalkit import console, project
+
+    console.show_removed(project.sandbox_gc(everything))

@@ -19,12 +19,13 @@ from evalkit.core.ports import Notify, Scorer, Store
 from evalkit.core.runfolder import Lock, ModelLock, TaskLock
 from evalkit.core.types import Fingerprint, Json, Limits, Model, Prompt
 from evalkit.spec.model import BenchStep, SampleRule, Spec, Task, TaskUse, sampling
-from evalkit.steps.bench import Arm, Bench, cells, chunks, program_of
+from evalkit.steps.bench import Arm, Bench, cells, chunks, reference_of, trial_of
 from evalkit.tasks.datasets import read_rows
 from evalkit.tasks.samples import samples, shape
 
 _CHUNK = 512
 _ROUGH_CHARACTERS_A_TOKEN = 4
+_REFERENCE_RULE = ("reference_factor", "reference_floor_s")
 
 
 class Sources(Struct, frozen=True):
@@ -53,7 +54,9 @@ class PlannedTask(Struct, frozen=True):
 class PlannedStep(Struct, frozen=True):
     """One step with its cost. Tokens count only what is not stored; `max_completion_tokens` is the ceiling.
 
-    `programs_cached` is None where it cannot be known: nothing is executed, or no sandbox engine answers.
+    `programs_cached` is None where it cannot be known: nothing is executed, or no sandbox engine answers. `references`
+    are programs known to be right whose own time limits others, `references_cached` those of them that are timed
+    already; None where that cannot be known.
     """
 
     name: str
@@ -69,6 +72,8 @@ class PlannedStep(Struct, frozen=True):
     why: str
     tasks: tuple[PlannedTask, ...]
     work: Bench
+    references: int = 0
+    references_cached: int | None = None
 
 
 class Plan(Struct, frozen=True):
@@ -145,9 +150,14 @@ def _arm(spec: Spec, step: BenchStep, use: TaskUse, sources: Sources) -> Arm:
 
 
 def with_limits(options: dict[str, Json], sandbox: dict[str, Json]) -> dict[str, Json]:
-    """A scorer's options with the spec's limits of programs; a limit that the task names itself stays."""
+    """A scorer's options with the spec's limits of programs; a limit that the task names itself stays.
+
+    The spec's rule about the reference's time is for tasks that name a `reference`.
+    """
     limits = {name: sandbox[name] for name in Limits.__struct_fields__ if name in sandbox}
-    return {**options, "limits": {**limits, **options.get("limits", {})}} if limits else options
+    rule = {name: sandbox[name] for name in _REFERENCE_RULE if name in sandbox and "reference" in options}
+    whole = {**rule, **options}
+    return {**whole, "limits": {**limits, **options.get("limits", {})}} if limits else whole
 
 
 # cost and cache state
@@ -162,6 +172,7 @@ def _planned(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
         cached = sum(key in known for key, _ in keys)
         tasks.append(PlannedTask(arm.category, arm.task, arm.split, len(arm.samples), len(keys), cached))
         missing += [(sample, arm.sampling.max_tokens) for key, sample in wanted.items() if key not in known]
+    references, timed = _references(bench, sources)
     tokens, exact = _prompt_tokens(bench.model, [sample.prompt for sample, _ in missing])
     return PlannedStep(
         name=bench.step.name,
@@ -177,6 +188,8 @@ def _planned(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
         why=_why(spec, bench, tasks, sources.previous),
         tasks=tuple(tasks),
         work=bench,
+        references=references,
+        references_cached=timed,
     )
 
 
@@ -188,13 +201,23 @@ def _programs_stored(bench: Bench, sources: Sources) -> int | None:
         if arm.scorer.executes:
             for some in chunks(cells(bench, arm), _CHUNK):
                 completions = sources.store.completions([cell.request.key for cell in some])
-                programs = (
-                    program_of(arm, cell.sample, completions[cell.request.key], sources.identity)
+                trials = (
+                    trial_of(arm, cell.sample, completions[cell.request.key], sources.identity)
                     for cell in some
                     if cell.request.key in completions
                 )
-                found += len(sources.store.known("executions", [one.key for one in programs if one is not None]))
+                keys = [one.program.key for one in trials if one is not None]
+                found += len(sources.store.known("executions", keys))
     return found
+
+
+def _references(bench: Bench, sources: Sources) -> tuple[int, int | None]:
+    """How many reference programs a bench has to time, and how many of these are timed already."""
+    found = (reference_of(arm, sample, sources.identity or "") for arm in bench.arms for sample in arm.samples)
+    keys = {reference.program.key for reference in found if reference is not None}
+    if sources.identity is None:
+        return len(keys), None
+    return len(keys), len(sources.store.known("executions", keys)) if keys else 0
 
 
 def _prompt_tokens(model: Model, prompts: Sequence[Prompt]) -> tuple[int, bool]:

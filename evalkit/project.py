@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # each command imports what it needs: `evalkit --help` must n
     from evalkit.report.results import Results
     from evalkit.run.executor import Order, Outcome
     from evalkit.run.store import SqliteStore
+    from evalkit.sandboxes.garbage import Removed
     from evalkit.sandboxes.self_test import Finding
     from evalkit.spec.load import Loaded
 
@@ -348,15 +349,32 @@ def sandbox_up(notify: Notify) -> str:
     return sandbox_build(notify)
 
 
-def sandbox_build(notify: Notify) -> str:
-    """Build the sandbox image unless it is there. Returns one sentence that names it."""
-    from evalkit.sandboxes.docker import build
+def sandbox_build(notify: Notify, path: Path | None = None) -> str:
+    """Build the sandbox image of a spec, or the shipped one, unless it is there. Returns what it consists of."""
+    from evalkit.sandboxes.docker import build, describe
 
-    return f"the sandbox is ready: image {build(notify)}"
+    options = _sandbox_options(path)
+    return f"the sandbox is ready: image {build(notify, options)}\n{describe(options)}"
 
 
-def sandbox_test(kind: str, notify: Notify) -> list[Finding]:
+def sandbox_test(notify: Notify, path: Path | None = None, kind: str | None = None) -> list[Finding]:
     """Hostile and honest programs: what should become of each, and what became of it."""
     from evalkit.sandboxes.self_test import run_quick
 
-    return run_quick(registry.load("sandboxes", kind), notify)
+    options = _sandbox_options(path)
+    return run_quick(registry.load("sandboxes", kind or str(options.get("kind", "docker"))), notify, options)
+
+
+def sandbox_gc(everything: bool) -> Removed:
+    """Remove what dead runs and former workers left in the engine, or all images of ours."""
+    from evalkit.sandboxes.docker import collect
+
+    return collect(everything)
+
+
+def _sandbox_options(path: Path | None) -> dict[str, Json]:
+    if path is None:
+        return {}
+    spec = load(path, Wish()).spec
+    assert spec is not None
+    return spec.sandbox

@@ -17,6 +17,8 @@ from collections import deque
 from decimal import Decimal
 from fractions import Fraction
 
+from . import arrays
+
 MAX_DEPTH = 150
 _MAX_ITEMS = 2_000_000
 _WIDE = 1 << 62
@@ -106,14 +108,28 @@ class Codec:
             self._marks.add(value)
         return tree
 
+    def _encode_array(self, value):
+        number = self._marks.numbers.get(id(value))
+        if number is not None:
+            return {"u": number}
+        if self._collecting:
+            self._marks.add(value)
+        return {"N": arrays.pack(value)}
+
     def encode_content(self, value, kind, depth=0):
-        """The JSON form of a list, dict, set ... itself, even where it is marked."""
+        """The JSON form of a list, dict, set, array ... itself, even where it is marked."""
+        if arrays.is_array(value):
+            return {"N": arrays.pack(value)}
         return self.encode_items(value, depth + 1) if kind is list else _ENCODERS[kind](self, value, depth + 1)
 
     def _encode_other(self, value, kind, depth):
         number = self._number_of(value)
         if number is not None:
             return {"o": number}
+        if arrays.is_array(value):
+            return self._encode_array(value)
+        if arrays.is_scalar(value):
+            return {"n": arrays.pack(value)}
         if isinstance(value, type):
             name = _PLAIN_NAMES.get(value)
             if name is not None:
@@ -187,6 +203,9 @@ class Codec:
 
     def decode_bytes(self, text):
         return self._marked(bytearray.fromhex(text))
+
+    def decode_array(self, payload):
+        return self._marked(arrays.unpack_array(payload))
 
     def decode_mark(self, number):
         if type(number) is not int or number < 0:
@@ -266,6 +285,14 @@ _SUBCLASSABLE = {
     Fraction: lambda value: Fraction(value.numerator, value.denominator),
 }
 
+
+def _integer(value):
+    """A text would do for Fraction, too, and may name a number that fills the memory."""
+    if type(value) is not int:
+        raise TypeError("a fraction of other than integers")
+    return value
+
+
 _DECODERS = {
     "i": lambda codec, payload, depth: int(payload, 16),
     "f": lambda codec, payload, depth: float(payload),
@@ -278,7 +305,7 @@ _DECODERS = {
     "u": lambda codec, payload, depth: codec.decode_mark(payload),
     "c": lambda codec, payload, depth: complex(codec.decode(payload[0]), codec.decode(payload[1])),
     "D": lambda codec, payload, depth: Decimal(payload),
-    "q": lambda codec, payload, depth: Fraction(codec.decode(payload[0]), codec.decode(payload[1])),
+    "q": lambda codec, payload, depth: Fraction(*map(_integer, codec.decode_items(payload, depth))),
     "r": lambda codec, payload, depth: range(*codec.decode_items(payload, depth)),
     "l": lambda codec, payload, depth: slice(*codec.decode_items(payload, depth)),
     "Q": lambda codec, payload, depth: codec.decode_mutable(lambda items: deque(items, payload[1]), payload[0], depth),
@@ -288,6 +315,8 @@ _DECODERS = {
     "dt": lambda codec, payload, depth: datetime.datetime(*payload),
     "da": lambda codec, payload, depth: datetime.date(*payload),
     "td": lambda codec, payload, depth: datetime.timedelta(*payload),
+    "N": lambda codec, payload, depth: codec.decode_array(payload),
+    "n": lambda codec, payload, depth: arrays.unpack_scalar(payload),
     "e": lambda codec, payload, depth: ... if payload == 0 else NotImplemented,
     "T": lambda codec, payload, depth: PLAIN_TYPES[payload],
     "S": lambda codec, payload, depth: codec.decode_shared(payload),

@@ -81,11 +81,14 @@ def exception_from(peer, tree):
     if not (isinstance(kind, type) and issubclass(kind, BaseException)):
         raise ValueError("an exception of no exception class")
     args = peer.codec.decode(tree["args"]) if "args" in tree else [text]
+    if type(args) is not list:  # a range would be unrolled
+        raise ValueError("arguments that are no list")
     error = _construct(kind, name, args, text)
     for key, value in [(str(key), peer.codec.decode(item)) for key, item in tree.get("extra", ())]:
         if key.isidentifier() and not key.startswith("_"):
             setattr(error, key, value)
-    error.crossed = (name, text, int(tree.get("line") or 0))
+    line = tree.get("line")
+    error.crossed = (name, text, line if type(line) is int else 0)
     return error
 
 

@@ -168,7 +168,7 @@ class Peer:
                 error = exceptions.exception_from(self, frame["e"])
             else:
                 return self.codec.decode(frame["v"])
-        except (Malformed, KeyError, IndexError, TypeError, ValueError, AttributeError) as reason:
+        except (Malformed, LookupError, TypeError, ValueError, AttributeError, RecursionError) as reason:
             raise Violation(f"a reply that cannot be read: {reason}") from None
         if isinstance(error, TooLarge):
             raise Overflow(str(error))

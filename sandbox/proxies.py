@@ -6,7 +6,7 @@ import collections.abc
 import operator
 import types
 
-from . import exceptions
+from . import arrays, exceptions
 
 
 def _call(target, /, *args, **keywords):
@@ -270,12 +270,16 @@ for _name in ("lt", "le", "gt", "ge"):
 
 
 def snapshot(value):
-    """What a list, dict, set ... holds, to see later whether it was changed."""
+    """What a list, dict, set, array ... holds, to see later whether it was changed."""
+    if arrays.is_array(value):
+        return value.copy()
     return list(value.items()) if type(value) is dict else list(value)
 
 
 def differs(before, value):
     """Whether `value` holds other objects than at its snapshot; what is inside them is their own affair."""
+    if arrays.is_array(value):
+        return arrays.differs(before, value)
     now = snapshot(value)
     if len(now) != len(before):
         return True
@@ -286,7 +290,9 @@ def differs(before, value):
 
 def refill(old, new):
     """Give `old` the content of `new`. Raises TypeError when they are not of one kind."""
-    if isinstance(old, (list, bytearray)) and isinstance(new, (list, bytearray)):
+    if arrays.is_array(old) and arrays.is_array(new):
+        arrays.refill(old, new)
+    elif isinstance(old, (list, bytearray)) and isinstance(new, (list, bytearray)):
         old[:] = new
     elif isinstance(old, (dict, set)) and type(new) is (dict if isinstance(old, dict) else set):
         old.clear()

@@ -20,6 +20,8 @@ from . import candidate, confinement, rehearsal, report, runner, sweeping
 
 _UIDS = 50_000
 _ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+_ENVIRONMENT.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # threads are rationed
+_PACKAGES = "/opt/evalkit-packages"
 _FDS = struct.Struct("iii")
 _KEPT_WARM = (
     "array, bisect, cmath, collections, contextlib, copy, datetime, decimal, enum, fractions, functools, hashlib, "
@@ -115,6 +117,10 @@ def _warm_up():
         __import__(name)
     rehearsal.rehearse()
     sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd(), os.environ.get("PYTHONPATH"))]
+    if os.path.isdir(_PACKAGES):  # after the standard library, before what the base image has
+        sites = [n for n, place in enumerate(sys.path) if place.endswith(("site-packages", "dist-packages"))]
+        sys.path.insert(min(sites, default=len(sys.path)), _PACKAGES)
+        _ENVIRONMENT["PYTHONPATH"] = _PACKAGES  # for programs that start another Python
     sys.argv[:] = ["program"]
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
         del sys.modules[name]

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -14,6 +20,7 @@ settings.register_profile("evalkit", deadline=None)
 settings.load_profile("evalkit")
 
 _NO_SKIPS = "EVALKIT_NO_SKIPS"
+_ENGINE_START_S = 120
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +38,93 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
         assert path.read_text("utf-8") == actual, f"{path.name} differs; --update-golden rewrites it"
 
     return compare
+
+
+class PrivateDocker:
+    """A Docker engine of one test alone, so that it may be stopped and emptied. It has the base and the sandbox."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.host = f"unix://{folder}/docker.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = ["dockerd", "--host", self.host, "--data-root", f"{self._folder}/data"]
+        command += ["--exec-root", f"{self._folder}/exec", "--pidfile", f"{self._folder}/pid"]
+        command += ["--bridge", "none", "--iptables=false"]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + _ENGINE_START_S
+        while self._connected() is None:
+            assert time.monotonic() < deadline, (self._folder / "log").read_text("utf-8", "replace")[-2000:]
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(timeout=120)
+
+    def client(self) -> Any:
+        """A client of the SDK."""
+        found = self._connected()
+        assert found is not None
+        return found
+
+    def remove_sandbox(self) -> None:
+        """Remove the sandbox's containers and images, whoever uses them, and again until no container comes back."""
+        client = self.client()
+        while found := client.images.list(filters={"label": "evalkit.sandbox.worker"}):
+            for container in client.containers.list(all=True, ignore_removed=True):
+                with suppress_engine():
+                    container.remove(force=True)
+            for image in found:
+                with suppress_engine():
+                    client.images.remove(image.id, force=True)
+
+    def _connected(self) -> Any:
+        import docker
+
+        try:
+            client = docker.DockerClient(base_url=self.host, timeout=30)
+            client.ping()
+        except (docker.errors.DockerException, OSError):
+            return None
+        return client
+
+
+@contextmanager
+def suppress_engine() -> Iterator[None]:
+    """What is gone already, or not free yet, is no failure of a test that removes until all is gone."""
+    import docker
+
+    with suppress(docker.errors.APIError):
+        yield
+
+
+@pytest.fixture
+def private_docker() -> Iterator[PrivateDocker]:
+    """A second engine. Needs root, `dockerd`, and the first engine, from which it has its images."""
+    import docker
+
+    from evalkit.sandboxes import engine
+    from evalkit.sandboxes.docker import ADAPTER, build
+
+    if not engine.answers():
+        pytest.skip("no Docker engine answers")
+    if os.geteuid() != 0 or shutil.which("dockerd") is None:
+        pytest.skip("a second Docker engine needs root and dockerd")
+    names = [build(lambda text: None), ADAPTER.parts({})["base"]]
+    folder = Path(mkdtemp(prefix="evalkit-docker-"))
+    private = PrivateDocker(folder)
+    private.start()
+    try:
+        images = docker.from_env(timeout=300).images
+        for name in names:
+            private.client().images.load(b"".join(images.get(name).save(named=True)))
+        yield private
+    finally:
+        private.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)

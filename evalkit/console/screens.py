@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from evalkit.doctor import Check
     from evalkit.plan import Plan, PlannedStep
     from evalkit.report.results import CategoryMeasure, Measure, Results, StepResults
+    from evalkit.sandboxes.garbage import Removed
 
 _SEVERITY = re.compile(r"^(?P<place>.*?:\d+:\d+: )?(?P<word>error|warning|note): ")
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
@@ -132,9 +133,13 @@ def _tokens(step: PlannedStep) -> str:
 
 
 def _programs(step: PlannedStep) -> str:
-    if step.programs_cached is None:
-        return ""
-    return f"; {numbers.plural(step.programs_cached, 'program')} executed already"
+    said = ""
+    if step.programs_cached is not None:
+        said += f"; {numbers.plural(step.programs_cached, 'program')} executed already"
+    if step.references:
+        said += f"; {numbers.plural(step.references, 'reference program')}"
+        said += "" if step.references_cached is None else f", {numbers.count(step.references_cached)} timed already"
+    return said
 
 
 def show_results(results: Results, report_path: Path | str | None = None) -> None:
@@ -271,6 +276,20 @@ def show_written(paths: Sequence[Path]) -> None:
     """The files that a command made."""
     for path in paths:
         say(f"wrote {path}")
+
+
+def show_removed(removed: Removed) -> None:
+    """What was collected from the engine, and what stays because a container needs it."""
+    for name in removed.images:
+        say(f"removed image {name}")
+    for name in removed.in_use:
+        say(f"kept image {name}: a container uses it")
+    containers, images = (
+        f"{count} {noun}{'' if count == 1 else 's'}"
+        for count, noun in ((removed.containers, "container"), (len(removed.images), "image"))
+    )
+    freed = "" if removed.freed_mb is None else f", {removed.freed_mb:.1f} MB freed"
+    say(f"{containers} and {images} removed{freed}")
 
 
 def show_sandbox_test(results: Iterable[tuple[str, str, str]]) -> None:

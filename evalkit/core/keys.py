@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from evalkit.core.digest import digest
-from evalkit.core.types import Fingerprint, Program, Sample, SamplingParams
+from evalkit.core.types import Fingerprint, Program, Reference, Sample, SamplingParams
 
 
 def decisive(sampling: SamplingParams) -> SamplingParams:
@@ -46,6 +46,14 @@ def completion_key(
     return digest(parts)
 
 
-def execution_key(program: Program, identity: str) -> str:
-    """The address of one execution: the program with its tests and limits, and what the sandbox is made of."""
-    return digest({"program": msgspec.structs.replace(program, key=""), "sandbox": identity})
+def execution_key(program: Program, identity: str, reference: Reference | None = None) -> str:
+    """The address of one execution: the program with its tests and limits, and what the sandbox is made of.
+
+    Of a limit that follows from a reference program the rule is in the key, never the time that was measured: a second
+    run, on a machine of another speed, finds the stored verdicts.
+    """
+    parts: dict[str, object] = {"program": msgspec.structs.replace(program, key=""), "sandbox": identity}
+    if reference is not None:
+        key = execution_key(reference.program, identity)
+        parts["reference"] = {"program": key, "factor": reference.factor, "floor_s": reference.floor_s}
+    return digest(parts)

@@ -15,6 +15,7 @@ from evalkit.core.types import (
     Program,
     Progress,
     Prompt,
+    Reference,
     Request,
     Sample,
     Score,
@@ -90,6 +91,10 @@ class SandboxAdapter(Protocol):
         """
         ...
 
+    def parts(self, options: dict[str, Json]) -> dict[str, Json]:
+        """What `identity` is made of, named for readers of the lock. Raises PrerequisiteError like it."""
+        ...
+
     def open(self, options: dict[str, Json], notify: Notify) -> Sandbox:
         """Start the pool, building the image where it is missing."""
         ...
@@ -117,6 +122,13 @@ class Scorer(Protocol):
 
     def program(self, sample: Sample, completion: Completion) -> Program | None:
         """The program that judges this answer; its `key` is left empty, the step fills it in."""
+        ...
+
+    def reference(self, sample: Sample) -> Reference | None:
+        """The program whose own time limits those that answer this sample; None: the declared limits hold.
+
+        Asked only of scorers that execute. The step runs it once, and each program with the limit that follows.
+        """
         ...
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score: ...

@@ -89,8 +89,8 @@ class ModelLock(Struct, frozen=True, kw_only=True):
 class Lock(Struct, frozen=True, kw_only=True):
     """`evalkit.lock`: what the run was made of, by digest. Nothing in it depends on the clock or the machine's paths.
 
-    `spec` is the digest of the long form, `sandbox` the identity of the sandbox where one was used, `packages` the
-    versions that can change a number.
+    `spec` is the digest of the long form, `sandbox` the identity of the sandbox where one was used and `sandbox_parts`
+    what it is made of (base, packages, worker), `packages` the versions that can change a number.
     """
 
     evalkit: int = 1
@@ -98,4 +98,5 @@ class Lock(Struct, frozen=True, kw_only=True):
     tasks: tuple[TaskLock, ...] = ()
     models: dict[str, ModelLock] = {}
     sandbox: str | None = None
+    sandbox_parts: dict[str, Json] = {}
     packages: dict[str, str] = {}

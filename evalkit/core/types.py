@@ -164,6 +164,17 @@ class Program(Struct, frozen=True):
     in_process: bool = False
 
 
+class Reference(Struct, frozen=True):
+    """A program known to be right, whose own processor time limits others: at most `factor` times it.
+
+    Never less than `floor_s`, never more than the limit that is declared.
+    """
+
+    program: Program
+    factor: float
+    floor_s: float = 1.0
+
+
 class TestResult(Struct, frozen=True):
     """One test of a program: `message` says what went wrong, cut to a readable length."""
 
@@ -218,7 +229,9 @@ class Score(Struct, frozen=True):
 class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     """One completion with everything known of it: a line of `samples.jsonl`, the public contract of a run.
 
-    `sample` is the index among the k answers to one item, `completion` the key it is stored under.
+    `sample` is the index among the k answers to one item, `completion` the key it is stored under. `sandbox_s` is the
+    program's wall time, `limits` are those that held for it. `reference` says how the reference program ended whose
+    time limits this one; None where there is none.
     """
 
     step: str
@@ -254,6 +267,10 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     sandbox_s: float | None
     usd: float | None
     effective: SamplingParams | None
+    cpu_s: float | None = None
+    peak_mb: float | None = None
+    limits: Limits | None = None
+    reference: ExecutionClass | None = None
 
 
 class Progress(Struct, frozen=True):

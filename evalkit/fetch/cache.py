@@ -80,6 +80,14 @@ def making(target: Path) -> Iterator[None]:
 
 
 @contextmanager
+def turn(name: str) -> Iterator[None]:
+    """The right to do what `name` says, one process and thread at a time. Raises PrerequisiteError without a folder."""
+    _make(root())
+    with making(root() / name):
+        yield
+
+
+@contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
     """A temporary folder in `parent`, gone at the end unless it was settled."""
     _make(parent)

@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct, field
 
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import SampleRow
+from evalkit.core.types import Limits, SampleRow
 from evalkit.report import numbers
 from evalkit.report.results import (
     Answers,
     CategoryMeasure,
     Groups,
+    LimitUse,
     Macro,
     Measure,
     Metrics,
@@ -34,19 +35,22 @@ from evalkit.report.results import (
 )
 from evalkit.stats.intervals import estimate, mean
 
+NEAR = 0.8
+"""The share of a time limit from which on a program is near it: a machine a quarter slower decides otherwise."""
 NO_ANSWER = frozenset({"no_answer", "no_code"})
 
 
 class _Item:
     """The answers to one item so far."""
 
-    __slots__ = ("judged", "passed", "scored", "total")
+    __slots__ = ("broken_reference", "judged", "passed", "scored", "total")
 
     def __init__(self) -> None:
         self.total = 0.0
         self.scored = 0
         self.passed = 0
         self.judged = 0
+        self.broken_reference = False
 
 
 class _Sum(Struct):
@@ -68,6 +72,58 @@ class _Sum(Struct):
         return None if self.unknown or not self.parts else self.total
 
 
+class _Span(Struct):
+    """The smallest and the largest of some numbers."""
+
+    low: float = math.inf
+    high: float = -math.inf
+
+    def add(self, value: float) -> None:
+        self.low = min(self.low, value)
+        self.high = max(self.high, value)
+
+    @property
+    def value(self) -> tuple[float, float] | None:
+        return (self.low, self.high) if self.low <= self.high else None
+
+
+class _LimitTally(Struct):
+    """How near programs came to their time limits, and which these were."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    cpu: _Span = field(default_factory=_Span)
+    wall: _Span = field(default_factory=_Span)
+
+    def add(self, row: SampleRow, limits: Limits) -> None:
+        self.counts["programs"] += 1
+        self.cpu.add(limits.cpu_s)
+        self.wall.add(limits.wall_s)
+        if near_limit(row, limits):
+            self.counts["near"] += 1
+            self.counts["timeouts"] += row.error_class == "timeout"
+            self.counts["passed"] += row.outcome == "pass"
+
+    def measure(self, broken_references: int) -> LimitUse:
+        return LimitUse(
+            programs=self.counts["programs"],
+            near=self.counts["near"],
+            timeouts=self.counts["timeouts"],
+            passed=self.counts["passed"],
+            cpu_s=self.cpu.value,
+            wall_s=self.wall.value,
+            broken_references=broken_references,
+        )
+
+
+def near_limit(row: SampleRow, limits: Limits) -> bool:
+    """Whether a program used most of the time that it had, or more."""
+    return (
+        row.error_class == "timeout"
+        or (row.cpu_s is not None and row.cpu_s >= NEAR * limits.cpu_s)
+        or (row.sandbox_s is not None and row.sandbox_s >= NEAR * limits.wall_s)
+    )
+
+
 class _Tally(Struct):
     """What rows add up to."""
 
@@ -79,6 +135,7 @@ class _Tally(Struct):
     generation: _Sum = field(default_factory=_Sum)
     sandbox: _Sum = field(default_factory=_Sum)
     usd: _Sum = field(default_factory=_Sum)
+    limits: _LimitTally = field(default_factory=_LimitTally)
 
     def add(self, row: SampleRow) -> None:
         self._add_cost(row)
@@ -86,6 +143,8 @@ class _Tally(Struct):
             return
         self.counts["n"] += 1
         item = self.items.setdefault((row.task, row.split, row.id), _Item())
+        if row.reference not in (None, "passed"):
+            item.broken_reference = True
         if row.outcome == "void" or row.score is None:
             self.counts["void"] += 1
         else:
@@ -113,6 +172,8 @@ class _Tally(Struct):
         if row.tests_total is not None:
             self.counts["tests_passed"] += row.tests_passed or 0
             self.counts["tests_total"] += row.tests_total
+        if row.limits is not None:
+            self.limits.add(row, row.limits)
         if row.finish_reason == "length":
             self.counts["truncated"] += 1
             self.counts["truncated_failed"] += failed
@@ -152,6 +213,7 @@ class _Tally(Struct):
             no_answer=sum(self.classes[name] for name in NO_ANSWER),
             classes=dict(sorted(self.classes.items(), key=lambda pair: (-pair[1], pair[0]))),
             usd=self.usd.value,
+            limits=self.limits.measure(sum(item.broken_reference for item in self.items.values())),
         )
 
 

@@ -13,6 +13,7 @@ from evalkit.core.types import SampleRow, SamplingParams
 from evalkit.report.text import one_line
 
 PER_CATEGORY = 3
+REFERENCES = 20
 _REASONS = 50
 
 
@@ -41,9 +42,13 @@ class StepExcerpts(Struct):
     voids: dict[tuple[str, str], VoidReason] = field(default_factory=dict)
     sampling: dict[tuple[str, str, SamplingParams | None], SamplingSeen] = field(default_factory=dict)
     answers_per_item: int = 0
+    references: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By category and item, the first reference programs that do not pass, and how each ended."""
 
     def add(self, row: SampleRow) -> None:
         self.answers_per_item = max(self.answers_per_item, row.sample + 1)
+        if row.reference is not None and row.reference != "passed" and len(self.references) < REFERENCES:
+            self.references.setdefault((row.category, row.id), row.reference)
         if row.outcome == "void":
             self._add_void(row)
             return

@@ -48,6 +48,14 @@ def seconds(duration: float | None) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+def limits_s(bounds: tuple[float, float] | None) -> str:
+    """Limits in seconds as they were declared: (10.0, 10.0) → `10 s`, (1.0, 2.5) → `1 to 2.5 s`."""
+    if bounds is None:
+        return DASH
+    low, high = (f"{bound:,.10g}" for bound in bounds)
+    return f"{low} s" if low == high else f"{low} to {high} s"
+
+
 def rate(per_second: float | None) -> str:
     """81.27 → `81.3`; above a hundred without the decimal."""
     if per_second is None:

@@ -61,6 +61,8 @@ class StepPage(Struct, frozen=True, kw_only=True):
     voids: tuple[VoidReason, ...]
     sampling: tuple[SamplingSeen, ...]
     tasks: tuple[TaskLock, ...]
+    time_limits: str
+    broken_references: str
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -124,6 +126,8 @@ def _step(name: str, results: StepResults, excerpts: Excerpts, lock: Lock) -> St
         voids=tuple(seen.voids.values()),
         sampling=tuple(seen.sampling.values()),
         tasks=tuple(task for task in lock.tasks if task.step == name),
+        time_limits=verdict.time_limits(results.all),
+        broken_references=verdict.broken_references(results.all, seen),
     )
 
 

@@ -62,6 +62,7 @@ def environment() -> Environment:
         pct=numbers.pct,
         interval=numbers.interval,
         seconds=numbers.seconds,
+        limits_s=numbers.limits_s,
         count=numbers.count,
         rate=numbers.rate,
         usd=numbers.usd,

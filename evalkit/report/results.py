@@ -60,6 +60,24 @@ class Seconds(Struct, frozen=True):
     sandbox: float | None
 
 
+class LimitUse(Struct, frozen=True):
+    """How near scored programs came to their time limits.
+
+    `near` used at least four fifths of the processor time or of the wall time that they had, or timed out; of these
+    `timeouts` ended by it and `passed` passed all the same. `cpu_s` and `wall_s` are the smallest and the largest limit
+    that held, None without programs. `broken_references` counts items whose reference program does not pass, so that
+    the declared limits held.
+    """
+
+    programs: int = 0
+    near: int = 0
+    timeouts: int = 0
+    passed: int = 0
+    cpu_s: _Bounds | None = None
+    wall_s: _Bounds | None = None
+    broken_references: int = 0
+
+
 class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
     """What else was measured. `truncated` answers hit max_tokens; `classes` counts failed answers by their class."""
 
@@ -73,6 +91,7 @@ class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
     no_answer: int
     classes: dict[str, int]
     usd: float | None
+    limits: LimitUse = LimitUse()
 
 
 class Measure(Struct, frozen=True):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas
 
 _BATCH = 2048
-_JSON_COLUMNS = ("groups", "prompt", "tests", "effective")
+_JSON_COLUMNS = ("groups", "prompt", "tests", "effective", "limits")
 _TYPES = {
     "sample": "int64",
     "selected": "bool",
@@ -29,6 +29,8 @@ _TYPES = {
     "seconds": "float64",
     "sandbox_s": "float64",
     "usd": "float64",
+    "cpu_s": "float64",
+    "peak_mb": "float64",
 }
 COLUMNS = SampleRow.__struct_encode_fields__
 
@@ -94,7 +96,7 @@ def _flat(row: SampleRow) -> dict[str, Json]:
 
 
 def samples_frame(folder: Path) -> pandas.DataFrame:
-    """One row a completion, the columns of `samples.parquet`; groups, prompt, tests and effective as Python objects."""
+    """One row a completion, the columns of `samples.parquet`; those that hold JSON as Python objects."""
     import pandas
 
     frame = pandas.read_parquet(folder / runfolder.PARQUET, dtype_backend="numpy_nullable")
@@ -148,4 +150,6 @@ def _numbers(measure: Measure) -> dict[str, Any]:
         "completion_tokens": metrics.tokens.completion,
         "generation_s": metrics.seconds.generation,
         "usd": metrics.usd,
+        "programs": metrics.limits.programs,
+        "near_limit": metrics.limits.near,
     }

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evalkit.report import numbers
+from evalkit.report.collect import NEAR
 from evalkit.report.excerpts import StepExcerpts
-from evalkit.report.results import CategoryMeasure, Measure, StepResults
+from evalkit.report.results import CategoryMeasure, LimitUse, Measure, StepResults
 from evalkit.report.text import cell
 
 _WIDE = 0.2
 _UNEVEN = 0.02
 _NOTABLE_NO_ANSWER = 0.05
+_NEAR = f"{100 * NEAR:.0f} %"
 _FLIPS = 6
 """With fewer one-way flips than six, the exact McNemar test cannot give p < 0.05: 2 · (1/2)^5 = 0.0625."""
 
@@ -101,6 +103,41 @@ def _no_answer(total: Measure) -> Iterator[str]:
             f"In {numbers.of(missing, scored)} answers ({numbers.pct(missing / scored)}) no answer could be found, and "
             "they count as failed. Read some of them: a model that ignores the format is not one that cannot solve."
         )
+
+
+def time_limits(total: Measure) -> str:
+    """Whether the time limits, not only the programs, decided verdicts. Empty where no program was judged."""
+    use = total.metrics.limits
+    if not use.programs:
+        return ""
+    if not use.near:
+        return f"No program came near a time limit: all used less than {_NEAR} of each."
+    share = numbers.pct(use.near / use.programs)
+    said = f"{numbers.of(use.near, use.programs)} programs ({share}) used {_NEAR} or more of a time limit"
+    these = "this one" if use.near == 1 else "these"
+    return f"{said}{_ends(use)}. The limits, not only the programs, may have decided {these}."
+
+
+def _ends(use: LimitUse) -> str:
+    ends = [(use.timeouts, "timed out"), (use.passed, "passed")]
+    for number, end in ends:
+        if number == use.near:
+            return f" and {end}" if number == 1 else f"; all of them {end}"
+    known = [f"{numbers.count(number)} {end}" for number, end in ends if number]
+    return f"; of these {' and '.join(known)}" if known else ""
+
+
+def broken_references(total: Measure, seen: StepExcerpts) -> str:
+    """Which items' own solutions do not pass their own tests, so that their time limits nothing."""
+    count = total.metrics.limits.broken_references
+    if not count:
+        return ""
+    named = [f"{cell(item)} ({cell(outcome)})" for (_, item), outcome in seen.references.items()]
+    more = f" and {numbers.count(count - len(named))} more" if count > len(named) else ""
+    return (
+        f"Data worth a look: the reference program of {numbers.plural(count, 'item')} does not pass its own tests. It "
+        f"limits nothing there, the declared limits hold: {', '.join(named)}{more}."
+    )
 
 
 def unsaid(step: StepResults, seen: StepExcerpts) -> list[str]:

@@ -22,7 +22,7 @@ from evalkit.core.runfolder import RunRecord, RunState
 from evalkit.core.types import SampleRow
 from evalkit.plan import Plan
 from evalkit.run import record
-from evalkit.run.record import RunFolder, writing
+from evalkit.run.record import RunFolder, UsedSandbox, writing
 from evalkit.run.store import SqliteStore
 from evalkit.run.toolbox import Listeners, Toolbox
 from evalkit.steps.fill import fill
@@ -58,8 +58,8 @@ def execute(order: Order, plan: Plan, store: SqliteStore, listener: Listener, pu
     with RunFolder(order.folder) as folder:
         started = monotonic()
         with _state_on_error(folder, order.record, started):
-            identity = _fill(folder, plan, store, listener)
-            return _settle(folder, order, _Filled(plan, store, identity, started), publish)
+            sandbox = _fill(folder, plan, store, listener)
+            return _settle(folder, order, _Filled(plan, store, sandbox, started), publish)
 
 
 class _Filled(Struct, frozen=True):
@@ -67,21 +67,21 @@ class _Filled(Struct, frozen=True):
 
     plan: Plan
     store: SqliteStore
-    identity: str
+    sandbox: UsedSandbox
     started: float
 
 
-def _fill(folder: RunFolder, plan: Plan, store: SqliteStore, listener: Listener) -> str:
-    """Obtain what is missing; returns the sandbox's identity."""
+def _fill(folder: RunFolder, plan: Plan, store: SqliteStore, listener: Listener) -> UsedSandbox:
+    """Obtain what is missing; returns the sandbox that was used."""
     tools = Toolbox(store, Listeners((folder.events(), listener)), plan.spec.sandbox)
     try:
-        identity = tools.sandbox_identity if plan.executes else ""
+        sandbox = UsedSandbox(tools.sandbox_identity, tools.sandbox_parts) if plan.executes else UsedSandbox()
         for step in plan.steps:
             fill(step.work, tools)
     finally:
         tools.close()
         tools.listener.finish()
-    return identity
+    return sandbox
 
 
 def _settle(folder: RunFolder, order: Order, filled: _Filled, publish: Publish) -> Outcome:
@@ -92,7 +92,7 @@ def _settle(folder: RunFolder, order: Order, filled: _Filled, publish: Publish) 
     folder.write_record(order.record)
     folder.forget_results()
     folder.write_spec(order.spec_text)
-    folder.write_lock(record.lock_of(filled.plan, order.record.spec_sha256, filled.identity))
+    folder.write_lock(record.lock_of(filled.plan, order.record.spec_sha256, filled.sandbox))
     folder.write_samples(_counted(filled, totals, voids))
     problem = _void_problem(filled.plan, totals, voids)
     ended = _ended(order.record, "incomplete" if problem else "complete", filled.started, problem)
@@ -104,7 +104,7 @@ def _settle(folder: RunFolder, order: Order, filled: _Filled, publish: Publish) 
 
 def _counted(filled: _Filled, totals: Counter[str], voids: Counter[str]) -> Iterator[SampleRow]:
     for step in filled.plan.steps:
-        for row in rows(step.work, filled.store, filled.identity):
+        for row in rows(step.work, filled.store, filled.sandbox.identity):
             totals[step.name] += 1
             voids[step.name] += row.outcome == "void"
             yield row

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 from filelock import FileLock, Timeout
+from msgspec import Struct
 
 from evalkit import __version__
 from evalkit.core.digest import digest
@@ -66,6 +67,13 @@ def writing(folder: Path) -> Iterator[None]:
             f"{folder} cannot be written: {error.strerror or error}",
             hint="make room on the disk, or give another folder with --out, and run the same command again",
         ) from error
+
+
+class UsedSandbox(Struct, frozen=True):
+    """The sandbox of a run: its identity and what that is made of; empty where nothing was executed."""
+
+    identity: str = ""
+    parts: dict[str, Json] = {}
 
 
 class RunFolder:
@@ -152,13 +160,14 @@ class EventLog:
             stream.write(msgspec.json.encode({"time": now(), **event}) + b"\n")
 
 
-def lock_of(plan: Plan, spec_sha256: str, identity: str) -> Lock:
+def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
     """`evalkit.lock`: everything that decides the results, as digests and names."""
     return Lock(
         spec=spec_sha256,
         tasks=tuple(task for step in plan.steps for task in task_locks(plan.spec, step.work)),
         models={step.work.model.name: model_lock(step.work) for step in plan.steps},
-        sandbox=identity or None,
+        sandbox=sandbox.identity or None,
+        sandbox_parts=sandbox.parts,
         packages=packages(),
     )
 

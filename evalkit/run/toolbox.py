@@ -38,6 +38,11 @@ class Toolbox:
             self._identity = self._adapter().identity(self._options)
         return self._identity
 
+    @property
+    def sandbox_parts(self) -> dict[str, Json]:
+        """What `sandbox_identity`, which was asked for before, is made of."""
+        return self._adapter().parts(self._options)
+
     def sandbox(self) -> Sandbox:
         if self._sandbox is None:
             self._sandbox = self._adapter().open(self._options, self.listener.note)

@@ -8,16 +8,19 @@ import select
 import socket
 import struct
 import time
+from pathlib import Path
 from typing import Any
 
 from evalkit.sandboxes import leftovers
-from evalkit.sandboxes.engine import EngineLost, connect, failures
+from evalkit.sandboxes.engine import EngineLost, connect, failures, is_podman, is_rootless, not_found, ulimits
 from evalkit.sandboxes.host import HostLost, Lines
 from evalkit.sandboxes.messages import BadReply, read_ready
 
 _START_TIMEOUT_S = 60.0
+_MAX_FRAME = 64 << 20
 _STDERR_KEPT = 2000
 _FIRST_UIDS = range(1 << 20, 1 << 30, 1 << 16)
+_FIRST_UIDS_ROOTLESS = range(2000, 15000)  # the worker uses the 50,000 that follow
 
 
 class ContainerLost(HostLost):
@@ -51,6 +54,8 @@ class Container:
 
     def _create(self, image: str, seccomp: str, memory_mb: int) -> str:
         api = self._client.api
+        inodes = "" if is_podman(self._client) else ",nr_inodes=20000"  # Podman refuses the option
+        uids = _FIRST_UIDS_ROOTLESS if is_rootless(self._client) else _FIRST_UIDS
         config = api.create_host_config(
             network_mode="none",
             read_only=True,
@@ -61,18 +66,23 @@ class Container:
             mem_limit=f"{memory_mb}m",
             memswap_limit=f"{memory_mb}m",
             log_config={"Type": "none"},
-            tmpfs={"/tmp": "size=64m,mode=1777,nr_inodes=20000", "/work": "size=64m,mode=711,nr_inodes=20000"},
+            tmpfs={"/tmp": f"size=64m,mode=1777{inodes}", "/work": f"size=64m,mode=711{inodes}"},
             shm_size=64 << 20,
+            ulimits=ulimits(self._client),
             auto_remove=True,
         )
-        made = api.create_container(
-            image,
-            stdin_open=True,
-            host_config=config,
-            hostname="sandbox",
-            labels=leftovers.labels(),
-            environment={"EVALKIT_FIRST_UID": str(secrets.choice(_FIRST_UIDS))},
-        )
+        try:
+            made = api.create_container(
+                image,
+                stdin_open=True,
+                host_config=config,
+                hostname="sandbox",
+                labels=leftovers.labels(),
+                environment={"EVALKIT_FIRST_UID": str(secrets.choice(uids))},
+            )
+        except not_found() as error:
+            self.close()
+            raise EngineLost(f"the sandbox image {image[:19]} is gone: the next run builds it again") from error
         return str(made["Id"])
 
     def _await_ready(self) -> str:
@@ -113,6 +123,8 @@ class Container:
         self._frames += data
         while len(self._frames) >= _HEADER.size:
             stream, size = _HEADER.unpack_from(self._frames)
+            if size > _MAX_FRAME:
+                raise ContainerLost(f"the engine announced {size} bytes in one piece")
             if len(self._frames) < _HEADER.size + size:
                 break
             payload = bytes(self._frames[_HEADER.size : _HEADER.size + size])
@@ -140,6 +152,6 @@ _HEADER = struct.Struct(">BxxxI")
 _STDOUT = 1
 
 
-def seccomp_text(path: Any) -> str:
-    """The profile in the one-line form that the engine takes."""
-    return json.dumps(json.loads(path.read_text("utf-8")))
+def seccomp_option(client: Any, path: Path) -> str:
+    """The profile as the engine takes it: its text for Docker; for Podman, which reads the file itself, its path."""
+    return str(path.resolve()) if is_podman(client) else json.dumps(json.loads(path.read_text("utf-8")))

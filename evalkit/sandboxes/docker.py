@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
+from evalkit.core.digest import short
 from evalkit.core.errors import PrerequisiteError
 from evalkit.core.ports import Notify, Sandbox
 from evalkit.core.types import Json
-from evalkit.sandboxes import engine, image, leftovers
-from evalkit.sandboxes.container import Container, seccomp_text
+from evalkit.sandboxes import engine, garbage, image, leftovers
+from evalkit.sandboxes.container import Container, seccomp_option
 from evalkit.sandboxes.engine_host import bring_up
+from evalkit.sandboxes.garbage import Removed
 from evalkit.sandboxes.pool import Pool, processors
 from evalkit.sandboxes.self_test import Finding, run_quick
 
-__all__ = ["ADAPTER", "DockerAdapter", "Finding", "bring_up", "build", "self_test"]
+__all__ = ["ADAPTER", "DockerAdapter", "Finding", "Removed", "bring_up", "build", "collect", "describe", "self_test"]
 
 _CONTAINER_MB = 2048
 
@@ -22,7 +27,8 @@ class DockerAdapter:
     """Programs run in hardened containers of a Docker engine.
 
     Options: `workers` (most containers at once; default one per processor), `image` (a base with Python 3.9 or later in
-    place of ours). `limits` are those of the programs and no business of the pool.
+    place of ours), `packages` (requirements that are installed on the base). `limits` are those of the programs and no
+    business of the pool.
     """
 
     def prepare(self, options: dict[str, Json], notify: Notify) -> None:
@@ -31,26 +37,23 @@ class DockerAdapter:
         build(notify, options)
 
     def identity(self, options: dict[str, Json]) -> str:
-        """Digest over base image, worker and seccomp profile.
+        """Digest over base image, packages, worker and seccomp profile.
 
         Raises PrerequisiteError when no engine answers or the image is not built.
         """
-        client = engine.require()
-        try:
+        with _engine() as client:
             return image.identity(client, options)
-        except engine.failures() as error:
-            raise PrerequisiteError(f"the Docker engine failed: {error}", hint=engine.HINT) from error
-        finally:
-            client.close()
+
+    def parts(self, options: dict[str, Json]) -> dict[str, Json]:
+        """What the identity is made of. Raises PrerequisiteError like it."""
+        with _engine() as client:
+            return image.parts(client, options)
 
     def open(self, options: dict[str, Json], notify: Notify) -> Sandbox:
         """A pool; its containers start with the first programs. Removes what dead owners left behind."""
-        client = engine.require()
-        try:
+        with _engine() as client:
             leftovers.collect(client)
-        finally:
-            client.close()
-        seccomp = seccomp_text(image.seccomp_path())
+            seccomp = seccomp_option(client, image.seccomp_path())
         start = partial(Container, build(notify, options), seccomp, _CONTAINER_MB)
         return Pool(start, int(options.get("workers") or processors()), notify)
 
@@ -64,15 +67,35 @@ ADAPTER = DockerAdapter()
 
 def build(notify: Notify, options: dict[str, Json] | None = None) -> str:
     """The id of the sandbox image, built where it is missing. Raises PrerequisiteError."""
-    client = engine.require()
-    try:
+    with _engine() as client:
         return image.build(client, options or {}, notify)
-    except engine.failures() as error:
-        raise PrerequisiteError(f"the sandbox image could not be built: {error}", hint=engine.HINT) from error
-    finally:
-        client.close()
+
+
+def describe(options: dict[str, Json]) -> str:
+    """What the built image consists of, for people."""
+    parts = ADAPTER.parts(options)
+    packages = ", ".join(f"{name} {one['version']}" for name, one in parts["packages"].items())
+    lines = {"base": f"{parts['base']} (Python {parts['python']})", "packages": packages or "none"}
+    return "\n".join(f"{name}: {value}" for name, value in (lines | {"worker": short(parts["worker"])}).items())
+
+
+def collect(everything: bool) -> Removed:
+    """Remove containers of dead owners and images that nothing of today is made from; or all images of ours."""
+    with _engine() as client:
+        return garbage.collect(client, everything)
 
 
 def self_test(notify: Notify, options: dict[str, Json] | None = None) -> list[Finding]:
     """Run the quick part of the adversarial set: (name, expected, got) of each program. Raises PrerequisiteError."""
     return run_quick(ADAPTER, notify, options)
+
+
+@contextmanager
+def _engine() -> Iterator[Any]:
+    client = engine.require()
+    try:
+        yield client
+    except engine.failures() as error:
+        raise PrerequisiteError(f"the Docker engine failed: {error}", hint=engine.HINT) from error
+    finally:
+        client.close()

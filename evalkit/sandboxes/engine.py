@@ -41,6 +41,23 @@ def require() -> Any:
         raise PrerequisiteError(str(error), hint=HINT) from error
 
 
+def is_podman(client: Any) -> bool:
+    """True when Podman answers in place of Docker: its API differs in the form of a few options."""
+    parts = client.version().get("Components") or []
+    return any("podman" in str(part.get("Name", "")).lower() for part in parts)
+
+
+def ulimits(client: Any) -> list[dict[str, Any]] | None:
+    """Limits that a container must name: Podman's own (a million) are more than it may give without the right to."""
+    limits = {"nofile": 1024, "nproc": 4096} if is_podman(client) else {}
+    return [{"Name": name, "Soft": most, "Hard": most} for name, most in limits.items()] or None
+
+
+def is_rootless(client: Any) -> bool:
+    """True when the engine itself is an ordinary user, who has 65,536 user ids to give to a container."""
+    return any("name=rootless" in str(one) for one in client.info().get("SecurityOptions") or ())
+
+
 def answers() -> bool:
     """True when an engine answers."""
     try:
@@ -56,6 +73,22 @@ def failures() -> tuple[type[Exception], ...]:
     from requests.exceptions import RequestException
 
     return (docker.errors.DockerException, RequestException, OSError)
+
+
+def not_found() -> type[Exception]:
+    """What a call raises for an image or a container that is not there."""
+    import docker
+
+    found: type[Exception] = docker.errors.NotFound
+    return found
+
+
+def refused() -> type[Exception]:
+    """What a call raises when the engine answers that it will not do it."""
+    import docker
+
+    found: type[Exception] = docker.errors.APIError
+    return found
 
 
 def _brief(error: BaseException) -> str:

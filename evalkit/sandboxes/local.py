@@ -48,18 +48,20 @@ class LocalAdapter:
 
         Raises PrerequisiteError where the kernel does not let us.
         """
+        return digest(self.parts(options))
+
+    def parts(self, options: dict[str, Json]) -> dict[str, Json]:
+        """Kind, level, machine, version of the interpreter, digests of worker and profile."""
         _require(options)
         folder = assets.folder("sandbox")
-        files = [*folder.glob("*.py"), folder / "seccomp.json", folder / "syscalls.json"]
-        return digest(
-            {
-                "kind": "local",
-                "level": _level(),
-                "machine": platform.machine(),
-                "python": platform.python_version(),
-                "worker": {path.name: digest_file(path) for path in files},
-            }
-        )
+        return {
+            "kind": "local",
+            "level": _level(),
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+            "worker": digest({path.name: digest_file(path) for path in folder.glob("*.py")}),
+            "seccomp": digest([digest_file(folder / name) for name in ("seccomp.json", "syscalls.json")]),
+        }
 
     def open(self, options: dict[str, Json], notify: Notify) -> Sandbox:
         """A pool; its workers start with the first programs."""
@@ -82,10 +84,12 @@ ADAPTER = LocalAdapter()
 
 def _require(options: dict[str, Json]) -> None:
     """Raises PrerequisiteError with the sentence that mends it."""
-    if "image" in options:
-        raise PrerequisiteError(
-            "the local sandbox runs this machine's own Python and takes no image", hint="take `image` out of the spec"
-        )
+    for name in ("image", "packages"):
+        if options.get(name):
+            raise PrerequisiteError(
+                f"the local sandbox runs this machine's own Python and takes no `{name}`",
+                hint=f"take `{name}` out of the spec's `sandbox`, or {_DOCKER}",
+            )
     problem = _problem()
     if problem is not None:
         raise PrerequisiteError(problem.message, hint=problem.hint)

@@ -103,5 +103,5 @@ def read_result(line: bytes, number: int, program: Program) -> Execution | Void:
 def _read(line: bytes, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(line, type=kind)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadReply(f"{error}: {line[:120]!r}") from error

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from evalkit.core.errors import DataError, SpecError
 from evalkit.core.templates import render
-from evalkit.core.types import Completion, Execution, Json, Program, Sample, Score
+from evalkit.core.types import Completion, Execution, Json, Program, Reference, Sample, Score
 from evalkit.scorers import numbers
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -44,6 +44,9 @@ class ExactScorer:
         self._gold(sample)
 
     def program(self, sample: Sample, completion: Completion) -> Program | None:
+        return None
+
+    def reference(self, sample: Sample) -> Reference | None:
         return None
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
@@ -96,6 +99,9 @@ class NumberScorer:
         self._gold(sample)
 
     def program(self, sample: Sample, completion: Completion) -> Program | None:
+        return None
+
+    def reference(self, sample: Sample) -> Reference | None:
         return None
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:

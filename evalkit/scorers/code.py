@@ -14,16 +14,18 @@ import msgspec
 from msgspec import Struct
 
 from evalkit.core.errors import DataError, SpecError
-from evalkit.core.types import Completion, Execution, Json, Limits, Program, Sample, Score
+from evalkit.core.types import Completion, Execution, Json, Limits, Program, Reference, Sample, Score
 from evalkit.scorers.extract_code import Code, Extract, called_name, extract, preamble
 from evalkit.scorers.stdin_tests import stdin_tests
 
 
 class CodeOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a task file says. `tests`, `prompt`, `setup` and `entry_point` are names of fields of the row.
+    """What a task file says. `tests`, `prompt`, `setup`, `entry_point` and `reference` are names of fields of the row.
 
     `in_process` runs the tests in the program's own process: for tests that need its globals. A cheat can reach the
     verdict there, and every row says so.
+    `reference` is a program known to be right. With a `reference_factor` (the task's, or the spec's) an answer gets at
+    most so many times its processor time, and never less than `reference_floor_s`.
     """
 
     style: Literal["humaneval", "asserts", "stdin"]
@@ -34,6 +36,9 @@ class CodeOptions(Struct, frozen=True, forbid_unknown_fields=True):
     extract: Extract = "entry_point"
     limits: Limits = Limits()
     in_process: bool = False
+    reference: str | None = None
+    reference_factor: float | None = None
+    reference_floor_s: float = 1.0
 
     def __post_init__(self) -> None:
         if self.style == "stdin" and (self.in_process or self.setup or self.entry_point):
@@ -57,15 +62,15 @@ class CodeScorer:
             self._options = msgspec.convert(options, CodeOptions)
         except msgspec.ValidationError as error:
             rules = " | ".join(get_args(Extract))
-            hint = (
-                "style: humaneval | asserts | stdin, tests: FIELD; "
-                f"also prompt, setup, entry_point, in_process, extract: {rules}"
-            )
+            known = "prompt, setup, entry_point, in_process, reference, reference_factor, reference_floor_s, limits"
+            hint = f"style: humaneval | asserts | stdin, tests: FIELD; also {known}, extract: {rules}"
             raise SpecError(f"options of the scorer 'code': {error}", hint=hint) from error
+        _check_reference(self._options)
 
     def check(self, sample: Sample) -> None:
-        """Raises DataError for a row without tests."""
+        """Raises DataError for a row without tests, or without the field of a reference that is wanted."""
         self._tests(sample)
+        self.reference(sample)
 
     def program(self, sample: Sample, completion: Completion) -> Program | None:
         """The program to run; None when the answer holds no code."""
@@ -73,9 +78,23 @@ class CodeScorer:
         code = self._extract(sample, completion, entry_point)
         if code.text is None:
             return None
+        return self._program(sample, code.text, entry_point)
+
+    def reference(self, sample: Sample) -> Reference | None:
+        """The row's own solution as a program; None where its time limits nothing. An empty one is one that fails."""
+        options = self._options
+        if options.reference is None or options.reference_factor is None:
+            return None
+        entry_point = self._entry_point(sample)
+        prompt = self._text(sample, options.prompt) if options.style == "humaneval" else ""
+        code = extract(self._text(sample, options.reference), "none", entry_point, prompt)
+        program = self._program(sample, code.text or "", entry_point)
+        return Reference(program, options.reference_factor, options.reference_floor_s)
+
+    def _program(self, sample: Sample, code: str, entry_point: str | None) -> Program:
         return Program(
             key="",
-            code=code.text,
+            code=code,
             tests=self._tests(sample),
             style=_STYLES[self._options.style],
             preamble=self._preamble(sample, entry_point),
@@ -144,3 +163,16 @@ class CodeScorer:
             raise DataError(
                 f"the row has no field '{field}'", where=f"{sample.task}/{sample.id}", hint=f"its fields: {known}"
             ) from None
+
+
+def _check_reference(options: CodeOptions) -> None:
+    """Raises SpecError for a rule about the reference's time that cannot hold."""
+    if options.reference_factor is not None and options.reference is None:
+        raise SpecError(
+            "options of the scorer 'code': reference_factor without a reference",
+            hint="reference: FIELD, the field of the row that holds a program known to be right",
+        )
+    for name in ("reference_factor", "reference_floor_s"):
+        value = getattr(options, name)
+        if value is not None and not (0 < value < float("inf")):
+            raise SpecError(f"options of the scorer 'code': {name} must be above 0, not {value:g}")

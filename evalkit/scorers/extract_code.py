@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-Extract = Literal["entry_point", "first_block", "all_blocks", "none"]
+Extract = Literal["entry_point", "first_block", "all_blocks", "closed_blocks", "none"]
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*$", re.MULTILINE)
 _START = re.compile(r"^(?:from\s+\S+\s+import\b|import\s+\w|(?:async\s+)?def\s+\w+\s*\(|class\s+\w|@\w)", re.MULTILINE)
@@ -45,6 +45,8 @@ def extract(answer: str, how: Extract, entry_point: str | None, prompt: str = ""
         return _unfenced(answer, entry_point, prompt)
     if how == "all_blocks":
         return Code("\n\n".join(block.text for block in blocks), "all_blocks")
+    if how == "closed_blocks":
+        return _closed(answer, blocks)
     if how == "entry_point" and entry_point:
         found = _by_entry_point(blocks, entry_point) or _before_fence(answer, entry_point)
         if found is not None:
@@ -119,6 +121,16 @@ def _before_fence(answer: str, entry_point: str) -> Code | None:
     if start is None or not _defines(lead, entry_point):
         return None
     return Code(_longest_parsing(lead[start.start() :]), "text before a fence")
+
+
+def _closed(answer: str, blocks: Sequence[Block]) -> Code:
+    """As strict harnesses do: what is labelled python and closed, else any closed block; a program that is cut off is
+    none."""
+    labelled = [part.partition("```") for part in answer.split("```python")[1:]]
+    texts = [text.strip() for text, mark, _ in labelled if mark]
+    if not labelled:
+        texts = [block.text.strip() for block in blocks if block.closed]
+    return Code("\n\n".join(texts), "closed_blocks") if any(texts) else NOTHING
 
 
 def _first(blocks: Sequence[Block], entry_point: str | None, prompt: str) -> Code:

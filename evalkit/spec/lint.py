@@ -8,6 +8,8 @@ W005  a stop text that holds a backslash where a line break was meant
 W006  a definition that nothing uses
 W007  a sample too small to say much
 W008  a void budget that hides failures
+W009  a package of the sandbox that can move
+W010  a time limit by a reference program that no task names
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Set
 
+from evalkit.core.types import Json
 from evalkit.spec import scalars
 from evalkit.spec.diagnostics import LINE_BREAK, Diagnostic, Diagnostics
 from evalkit.spec.nodes import Node, Path, walk
@@ -23,6 +26,7 @@ from evalkit.spec.references import used_names
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _IGNORE = re.compile(r"#\s*evalkit:\s*ignore\[([^\]]*)\]")
+_BARE = re.compile(r"[^A-Za-z0-9._-]")
 _ESCAPE = re.compile(r"\\[ntr]")
 _Z_95 = 1.959963984540054
 _SMALL_SAMPLE = 30
@@ -37,10 +41,28 @@ def lint(written: Node, long: Node, diagnostics: Diagnostics) -> None:
     _numbers_as_text(written, diagnostics)
     _policies(long, diagnostics)
     _small_samples(long, diagnostics)
+    _movable_packages(long, diagnostics)
     budget = long.map["void_budget"]
     if budget.content > _LARGE_VOID_BUDGET:
         message = f"with {budget.content:.0%} of the answers missing a step still passes"
         diagnostics.warn("W008", budget.place, ("void_budget",), message)
+
+
+def reference_times(long: Node, scorer_options: Iterable[Mapping[str, Json]], diagnostics: Diagnostics) -> None:
+    """Warn about a rule on reference programs where none of the tasks in use, by their scorers' options, has one."""
+    sandbox = long.map["sandbox"].map
+    options = list(scorer_options)
+    messages = {
+        "reference_factor": "no task in use names a `reference` program: the declared limits hold",
+        "reference_floor_s": "without `reference_factor` this limits nothing",
+    }
+    known = {
+        "reference_factor": any("reference" in one for one in options),
+        "reference_floor_s": "reference_factor" in sandbox or any("reference_factor" in one for one in options),
+    }
+    for name, message in messages.items():
+        if name in sandbox and not known[name]:
+            diagnostics.warn("W010", sandbox[name].place, ("sandbox", name), message, at_key=True)
 
 
 def lint_task(root: Node, at: Path, diagnostics: Diagnostics) -> None:
@@ -79,6 +101,14 @@ def _movable(node: Node, path: Path, what: str, diagnostics: Diagnostics) -> Non
     elif not _COMMIT.fullmatch(str(revision.content)):
         message = f"revision '{revision.content}' can move; pin a commit"
         diagnostics.warn("W001", revision.place, (*path, "revision"), message)
+
+
+def _movable_packages(long: Node, diagnostics: Diagnostics) -> None:
+    packages = long.map["sandbox"].get("packages")
+    for index, package in enumerate(packages.items if packages else ()):
+        if "==" not in package.content or "*" in package.content:
+            message = f"'{package.content}' can move; pin a version: `{_BARE.split(package.content)[0]}==...`"
+            diagnostics.warn("W009", package.place, ("sandbox", "packages", index), message)
 
 
 def _numbers_as_text(written: Node, diagnostics: Diagnostics) -> None:

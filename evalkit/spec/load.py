@@ -137,7 +137,11 @@ class _Load:
             lint.unused(root, self._long, filled.used, self._main, diagnostics)
         availability.check(root, diagnostics)
         lint.lint(root, self._long, diagnostics)
+        lint.reference_times(self._long, self._scorer_options(), diagnostics)
         return None if diagnostics.failed else self._typed(self._long, self._tasks)
+
+    def _scorer_options(self) -> list[dict[str, Json]]:
+        return [found.task.scorer_options for found in self._tasks.used.values()] if self._tasks else []
 
     def _check_the_rest(self, root: Node, wrong: list[NodePath]) -> None:
         """Of a document whose shape is not right: names that mean nothing and what is not there yet in the sound part.

@@ -7,6 +7,7 @@ made again cannot differ.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
@@ -16,7 +17,18 @@ from msgspec import Struct
 
 from evalkit.core.keys import completion_key, execution_key
 from evalkit.core.ports import Scorer
-from evalkit.core.types import Completion, Fingerprint, Model, Program, Request, Sample, SamplingParams
+from evalkit.core.types import (
+    Completion,
+    Execution,
+    Fingerprint,
+    Limits,
+    Model,
+    Program,
+    Reference,
+    Request,
+    Sample,
+    SamplingParams,
+)
 from evalkit.spec.model import BenchStep, Policy
 
 _Item = TypeVar("_Item")
@@ -69,10 +81,43 @@ def cells(bench: Bench, arm: Arm) -> Iterator[Cell]:
             yield Cell(sample, Request(key, sample.task, sample.id, sample.prompt, arm.sampling, index))
 
 
-def program_of(arm: Arm, sample: Sample, completion: Completion, identity: str) -> Program | None:
-    """The program that judges a completion, with its key; None when nothing has to be executed."""
+class Trial(Struct, frozen=True):
+    """What is executed to judge one completion: its program, with key and declared limits, and the reference program
+    that has to be timed before, where one limits it."""
+
+    program: Program
+    reference: Reference | None = None
+
+
+def trial_of(arm: Arm, sample: Sample, completion: Completion, identity: str) -> Trial | None:
+    """What has to be executed for a completion, with its keys; None when nothing has to be."""
     program = arm.scorer.program(sample, completion)
-    return None if program is None else msgspec.structs.replace(program, key=execution_key(program, identity))
+    if program is None:
+        return None
+    reference = reference_of(arm, sample, identity)
+    return Trial(msgspec.structs.replace(program, key=execution_key(program, identity, reference)), reference)
+
+
+def reference_of(arm: Arm, sample: Sample, identity: str) -> Reference | None:
+    """The reference program that limits the answers to a sample, with its key."""
+    found = arm.scorer.reference(sample) if arm.scorer.executes else None
+    if found is None:
+        return None
+    keyed = msgspec.structs.replace(found.program, key=execution_key(found.program, identity))
+    return msgspec.structs.replace(found, program=keyed)
+
+
+def limits_of(trial: Trial, timed: Execution | None) -> Limits:
+    """The limits that hold for a trial's program. `timed` is the execution of its reference program.
+
+    The declared ones, unless the reference passed: then at most so many times its processor time, in whole seconds,
+    rounded up: so a kernel's limit can hold it, and the small differences between two timings seldom move it.
+    """
+    declared, reference = trial.program.limits, trial.reference
+    if reference is None or timed is None or timed.outcome != "passed" or timed.cpu_s is None:
+        return declared
+    allowed = math.ceil(max(reference.floor_s, reference.factor * timed.cpu_s))
+    return msgspec.structs.replace(declared, cpu_s=min(declared.cpu_s, float(allowed)))
 
 
 def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

@@ -15,13 +15,15 @@ import msgspec
 
 from evalkit.core.ports import Tools
 from evalkit.core.types import Completion, Execution, Program, Progress, Request, Void
-from evalkit.steps.bench import Arm, Bench, Cell, cells, chunks, program_of
+from evalkit.steps.bench import Arm, Bench, Cell, Trial, cells, chunks, limits_of, trial_of
 
 _CELLS = 2048
 """Completions looked up and handed to the engine at a time: enough for full batches, little to hold."""
 _FLUSH_ROWS = 64
 _FLUSH_S = 0.5
 _NOTHING = Progress()
+_NAMED = 5
+"""How many items with a reference that does not pass are named in a note; the report has more."""
 
 
 Place = tuple[Arm, Cell]
@@ -47,12 +49,17 @@ class _Filling:
         self._places: dict[str, list[Place]] = {}
         self._running: dict[Future[Execution | Void], str] = {}
         self._waiting: dict[str, list[tuple[Place, Completion]]] = defaultdict(list)
+        self._untimed: dict[str, dict[str, Trial]] = {}
+        """Trials, by their program's key, that wait for the reference with this key."""
+        self._broken: dict[str, dict[str, None]] = defaultdict(dict)
+        """By category, the items whose reference program does not pass."""
 
     def run(self) -> None:
         self._announce()
         for some in chunks(self._all_cells(), _CELLS):
             self._fill_chunk(some)
         self._collect(everything=True)
+        self._tell_broken()
 
     def _all_cells(self) -> Iterator[Place]:
         for arm in self._bench.arms:
@@ -117,25 +124,53 @@ class _Filling:
 
     def _judge(self, completion: Completion) -> None:
         for arm, cell in self._places[completion.key]:
-            program = self._program(arm, cell, completion)
-            if program is None:
+            trial = self._trial(arm, cell, completion)
+            if trial is None:
                 self._count(arm, cell, completion, None)
             else:
-                self._execute(program, (arm, cell), completion)
+                self._execute(trial, (arm, cell), completion)
 
-    def _program(self, arm: Arm, cell: Cell, completion: Completion) -> Program | None:
+    def _trial(self, arm: Arm, cell: Cell, completion: Completion) -> Trial | None:
         if not arm.scorer.executes:
             return None
-        return program_of(arm, cell.sample, completion, self._tools.sandbox_identity)
+        return trial_of(arm, cell.sample, completion, self._tools.sandbox_identity)
 
-    def _execute(self, program: Program, place: Place, completion: Completion) -> None:
-        if program.key not in self._waiting:
-            stored = self._tools.store.executions([program.key]).get(program.key)
-            if stored is not None:
-                self._count(*place, completion, stored)
-                return
-            self._running[self._tools.sandbox().submit(program)] = program.key
-        self._waiting[program.key].append((place, completion))
+    def _execute(self, trial: Trial, place: Place, completion: Completion) -> None:
+        key = trial.program.key
+        if key in self._waiting:
+            self._waiting[key].append((place, completion))
+            return
+        stored = self._tools.store.executions([key]).get(key)
+        if stored is not None:
+            self._count(*place, completion, stored)
+        else:
+            self._waiting[key].append((place, completion))
+            self._begin(trial)
+
+    def _begin(self, trial: Trial) -> None:
+        """Run a program at once, or after the reference that limits it."""
+        if trial.reference is None:
+            if trial.program.key not in self._untimed:  # else it runs already, as a reference of others
+                self._submit(trial.program)
+            return
+        reference = trial.reference.program
+        timed = self._tools.store.executions([reference.key]).get(reference.key)
+        if timed is not None:
+            self._submit_limited(trial, timed)
+        else:
+            begun = reference.key in self._untimed or reference.key in self._waiting
+            self._untimed.setdefault(reference.key, {})[trial.program.key] = trial
+            if not begun:
+                self._submit(reference)
+
+    def _submit_limited(self, trial: Trial, timed: Execution) -> None:
+        if timed.outcome != "passed":
+            for (arm, cell), _ in self._waiting[trial.program.key]:
+                self._broken[arm.category][cell.sample.id] = None
+        self._submit(msgspec.structs.replace(trial.program, limits=limits_of(trial, timed)))
+
+    def _submit(self, program: Program) -> None:
+        self._running[self._tools.sandbox().submit(program)] = program.key
 
     def _collect(self, *, everything: bool) -> None:
         """Store the executions that have ended; with `everything`, wait for all of them."""
@@ -151,10 +186,29 @@ class _Filling:
             self._tools.store.put_voids([one for one in results if isinstance(one, Void)])
             for result in results:
                 self._settle(result)
+            for result in results:
+                self._release(result)
             self._report()
 
+    def _release(self, result: Execution | Void) -> None:
+        """Go on with the programs that waited for this one to be timed."""
+        trials = self._untimed.pop(result.key, {}).values()
+        if isinstance(result, Void):
+            voids = [
+                Void(trial.program.key, f"the reference program was not timed: {result.reason}", result.by)
+                for trial in trials
+            ]
+            self._tools.store.put_voids(voids)
+            for void in voids:
+                self._settle(void)
+            return
+        # another run over the same store may have been first: what is stored is what all later runs will see
+        timed = self._tools.store.executions([result.key])[result.key] if trials else result
+        for trial in trials:
+            self._submit_limited(trial, timed)
+
     def _settle(self, result: Execution | Void) -> None:
-        for (arm, cell), completion in self._waiting.pop(result.key):
+        for (arm, cell), completion in self._waiting.pop(result.key, ()):
             if isinstance(result, Void):
                 self._add(arm, void=1)
             else:
@@ -166,6 +220,14 @@ class _Filling:
             self._add(arm, void=1)
         else:
             self._add(arm, scored=1, value=score.value)
+
+    def _tell_broken(self) -> None:
+        for category, items in self._broken.items():
+            named = ", ".join(list(items)[:_NAMED]) + (", …" if len(items) > _NAMED else "")
+            self._tools.listener.note(
+                f"{category}: the reference program of {len(items)} of the items does not pass its own tests, so it "
+                f"limits nothing there and the declared limits hold: {named}"
+            )
 
     def _add(self, arm: Arm, **more: float) -> None:
         now = self._progress[arm.category]

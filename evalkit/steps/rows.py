@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from msgspec import Struct
+
 from evalkit.core.ports import Store
-from evalkit.core.types import Completion, Execution, Program, SampleRow, Score, Void
-from evalkit.steps.bench import Arm, Bench, Cell, cells, chunks, program_of
+from evalkit.core.types import Completion, Execution, SampleRow, Score, Void
+from evalkit.steps.bench import Arm, Bench, Cell, Trial, cells, chunks, limits_of, trial_of
 
 _CHUNK = 256
 
@@ -18,46 +20,58 @@ def rows(bench: Bench, store: Store, identity: str) -> Iterator[SampleRow]:
             yield from _rows_of(bench, arm, some, store, identity)
 
 
+class _Tried(Struct, frozen=True):
+    """What is known of the execution of one completion."""
+
+    trial: Trial | None = None
+    execution: Execution | None = None
+    reference: Execution | None = None
+
+
 def _rows_of(bench: Bench, arm: Arm, some: Sequence[Cell], store: Store, identity: str) -> Iterator[SampleRow]:
     keys = [cell.request.key for cell in some]
     completions = store.completions(keys)
-    programs = {
-        key: program_of(arm, cell.sample, completions[key], identity)
+    trials = {
+        key: trial_of(arm, cell.sample, completions[key], identity)
         for key, cell in zip(keys, some, strict=True)
         if key in completions
     }
-    wanted = [program.key for program in programs.values() if program is not None]
-    executions = store.executions(wanted)
-    voids = store.voids([*keys, *wanted])
+    tried = _look_up([trial for trial in trials.values() if trial is not None], store)
+    voids = store.voids([*keys, *tried])
     for cell in some:
-        completion, program = completions.get(cell.request.key), programs.get(cell.request.key)
-        execution = executions.get(program.key) if program is not None else None
-        score = _score(arm, cell, completion, program, execution, voids)
-        yield _row(bench, arm, cell, completion, execution, score)
+        completion, trial = completions.get(cell.request.key), trials.get(cell.request.key)
+        known = tried[trial.program.key] if trial is not None else _Tried()
+        yield _row(bench, arm, cell, completion, known, _score(arm, cell, completion, known, voids))
 
 
-def _score(
-    arm: Arm,
-    cell: Cell,
-    completion: Completion | None,
-    program: Program | None,
-    execution: Execution | None,
-    voids: dict[str, Void],
-) -> Score:
+def _look_up(trials: Sequence[Trial], store: Store) -> dict[str, _Tried]:
+    """What the store has of each program and of its reference, by the program's key."""
+    references = {trial.reference.program.key for trial in trials if trial.reference is not None}
+    executions = store.executions([*(trial.program.key for trial in trials), *references])
+    return {
+        trial.program.key: _Tried(
+            trial,
+            executions.get(trial.program.key),
+            executions.get(trial.reference.program.key) if trial.reference is not None else None,
+        )
+        for trial in trials
+    }
+
+
+def _score(arm: Arm, cell: Cell, completion: Completion | None, tried: _Tried, voids: dict[str, Void]) -> Score:
     if completion is None:
         return _void(voids.get(cell.request.key), "not generated yet")
-    if program is not None and execution is None:
-        return _void(voids.get(program.key), "not executed yet")
-    return arm.scorer.score(cell.sample, completion, execution)
+    if tried.trial is not None and tried.execution is None:
+        return _void(voids.get(tried.trial.program.key), "not executed yet")
+    return arm.scorer.score(cell.sample, completion, tried.execution)
 
 
 def _void(void: Void | None, otherwise: str) -> Score:
     return Score("void", None, reason=f"{void.by}: {void.reason}" if void else otherwise)
 
 
-def _row(
-    bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, execution: Execution | None, score: Score
-) -> SampleRow:
+def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, tried: _Tried, score: Score) -> SampleRow:
+    execution = tried.execution
     seconds = completion.seconds if completion else None
     usd = None if seconds is None or bench.usd_per_hour is None else seconds / 3600 * bench.usd_per_hour
     return SampleRow(
@@ -94,4 +108,8 @@ def _row(
         sandbox_s=execution.wall_s if execution else None,
         usd=usd,
         effective=completion.effective if completion else None,
+        cpu_s=execution.cpu_s if execution else None,
+        peak_mb=execution.peak_mb if execution else None,
+        limits=limits_of(tried.trial, tried.reference) if execution and tried.trial else None,
+        reference=tried.reference.outcome if tried.reference else None,
     )

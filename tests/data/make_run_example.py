@@ -15,7 +15,7 @@ import msgspec
 
 from evalkit.core.digest import digest, digest_text
 from evalkit.core.runfolder import Lock, ModelLock, RunRecord, TaskLock
-from evalkit.core.types import Message, Prompt, SampleRow, SamplingParams, TestResult
+from evalkit.core.types import Limits, Message, Prompt, SampleRow, SamplingParams, TestResult
 
 STEP, MODEL = "bench", "smollm2-135m"
 GREEDY = SamplingParams(max_tokens=256)
@@ -109,6 +109,9 @@ def code(random: Random) -> list[SampleRow]:
             "tests_total": len(checks),
             "tests_passed": 0,
             "sandbox_s": 0.11 + random.random() / 50,
+            "cpu_s": 0.02,
+            "peak_mb": 9.5,
+            "limits": Limits(),
         }
         known |= {"outcome": "fail", "score": 0.0, "rule": "entry_point"}
         text = f"Here is the function:\n\n```python\n{head}\n    return {bad}\n```"
@@ -139,6 +142,9 @@ def code(random: Random) -> list[SampleRow]:
                 "tests_total": None,
                 "tests_passed": None,
                 "sandbox_s": None,
+                "cpu_s": None,
+                "peak_mb": None,
+                "limits": None,
                 "reason": "no fenced block and no def statement",
             }
         elif kind == "syntax":
@@ -153,8 +159,11 @@ def code(random: Random) -> list[SampleRow]:
             text = f"```python\n{head}\n    while True:\n        pass\n```"
             known |= {
                 "error_class": "timeout",
-                "tests": tuple(TestResult(False, f"assert {check}", "not reached in 10 s") for check in checks),
-                "sandbox_s": 10.02,
+                "tests": tuple(
+                    TestResult(False, f"assert {check}", "more than 5 s of processor time") for check in checks
+                ),
+                "sandbox_s": 5.31,
+                "cpu_s": 5.0,
             }
         elif kind == "runtime":
             text = f"```python\n{head}\n    return unknown(n)\n```"
@@ -172,6 +181,9 @@ def code(random: Random) -> list[SampleRow]:
                 "tests_total": None,
                 "tests_passed": None,
                 "sandbox_s": None,
+                "cpu_s": None,
+                "peak_mb": None,
+                "limits": None,
                 "reason": "the sandbox worker went away twice",
             }
         if kind not in ("no_code", "void"):

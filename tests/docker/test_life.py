@@ -68,6 +68,77 @@ def test_a_killed_container_is_replaced(client: Any, open_pool: Callable[..., Sa
     assert before not in containers_of(pool)
 
 
+_KILL_THE_RUNNER = """
+import os
+for pid in filter(str.isdigit, os.listdir('/proc')):
+    with open(f'/proc/{pid}/stat') as stream:
+        parent = stream.read().rpartition(')')[2].split()[1]
+    if parent == '1' and os.stat(f'/proc/{pid}').st_uid == 1000:
+        os.kill(int(pid), 9)
+"""
+
+
+def test_a_killed_worker_is_replaced(client: Any, open_pool: Callable[..., Sandbox]) -> None:
+    """The process in the container that holds the verdicts is killed: its jobs are judged in a fresh container."""
+    pool = open_pool()
+    assert outcome(pool.submit(program("warm")).result(60)) == "passed"
+    (before,) = containers_of(pool)
+    futures = [
+        pool.submit(slow("a")),
+        pool.submit(program("b", "def f(x):\n    return 0\n")),
+        pool.submit(program("c")),
+    ]
+    eventually(lambda: in_flight(pool) > 0)
+    done = client.api.exec_create(before, ["python3", "-c", _KILL_THE_RUNNER])
+    client.api.exec_start(done["Id"])
+    assert [outcome(future.result(120)) for future in futures] == ["passed", "wrong_answer", "passed"]
+    assert before not in containers_of(pool)
+
+
+_FILLS = """
+import os
+
+def f(x):
+    full = 0
+    for folder in ('/tmp', os.getcwd(), '/dev/shm'):
+        try:
+            for n in range(1000):
+                with open(f'{folder}/{n}', 'wb') as stream:
+                    stream.write(bytes(8 << 20))
+        except OSError:
+            full += 1
+    if full != 3:
+        raise RuntimeError(full)
+    if os.fork() == 0:
+        os.setsid()
+        held = [open(f'{folder}/0', 'rb') for folder in ('/tmp', os.getcwd(), '/dev/shm')]
+        while True:
+            os.sched_yield()
+    return 2 * x
+"""
+_WRITES = """
+import os
+
+def f(x):
+    for folder in ('/tmp', os.getcwd(), '/dev/shm'):
+        with open(f'{folder}/mine', 'wb') as stream:
+            stream.write(bytes(8 << 20))
+    return 2 * x
+"""
+
+
+def test_a_full_disk_is_the_programs_own(open_pool: Callable[..., Sandbox]) -> None:
+    """A program fills every place it may write to and leaves a process that holds the files: the next ones in the same
+    container have room, and right and wrong stay right and wrong."""
+    pool = open_pool()
+    assert outcome(pool.submit(program("warm")).result(60)) == "passed"
+    before = containers_of(pool)
+    codes = (_FILLS, _WRITES, "def f(x):\n    return 0\n") * 3
+    futures = [pool.submit(program(str(n), code)) for n, code in enumerate(codes)]
+    assert [outcome(future.result(120)) for future in futures] == ["passed", "passed", "wrong_answer"] * 3
+    assert before == containers_of(pool)
+
+
 def test_killed_twice_is_void(client: Any, open_pool: Callable[..., Sandbox]) -> None:
     """A program whose container dies twice is void, never wrong."""
     pool = open_pool()

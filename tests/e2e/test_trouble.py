@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import shutil
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import pytest
 
 ProjectFolder = Any  # the fixture `project` of conftest.py
+PrivateDocker = Any  # the fixture `private_docker` of ../conftest.py
 Need = Callable[[str], None]
 
 TASK = """\
@@ -145,39 +144,30 @@ def test_docker_stopped_in_the_middle(project: ProjectFolder, need: Need, privat
     assert all(row == judged[row["id"]] for row in after if row["id"] in judged)
 
 
-class PrivateDocker:
-    """A Docker engine of this test alone, so that it may be stopped."""
+@pytest.mark.docker
+def test_image_removed_in_the_middle(project: ProjectFolder, need: Need, private_docker: PrivateDocker) -> None:
+    """The image goes away, and then the container: void with that reason; the rerun builds it again and completes."""
+    items = 30
+    write_doubles(project, items, pause_s=0.4)
+    project.env["DOCKER_HOST"] = private_docker.host
+    process = subprocess.Popen(
+        project.command("run", "spec.yaml"), cwd=project.path, env=project.env, stderr=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: executions(project.path) >= 3, "some programs have run")
+    private_docker.remove_sandbox()
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 4, err
+    voids = [row["reason"] for row in project.rows() if row["outcome"] == "void"]
+    assert voids
+    assert all("the sandbox image" in reason and "is gone" in reason for reason in voids)
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.host = f"unix://{folder}/docker.sock"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = ["dockerd", "--host", self.host, "--data-root", f"{self._folder}/data"]
-        command += ["--exec-root", f"{self._folder}/exec", "--pidfile", f"{self._folder}/pid"]
-        command += ["--bridge", "none", "--iptables=false", "--storage-driver", "vfs"]
-        log = (self._folder / "log").open("ab")
-        self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        wait_until(lambda: self._client() is not None, "the engine answers")
-
-    def stop(self) -> None:
-        assert self._process is not None
-        self._process.terminate()
-        self._process.wait(timeout=120)
-
-    def load(self, image: bytes) -> None:
-        self._client().images.load(image)
-
-    def _client(self) -> Any:
-        import docker
-
-        try:
-            client = docker.DockerClient(base_url=self.host, timeout=30)
-            client.ping()
-        except (docker.errors.DockerException, OSError):
-            return None
-        return client
+    done = project.evalkit("run", "spec.yaml")
+    assert done.code == 0, done.err
+    assert "building the sandbox image" in done.err
+    lock = json.loads((project.run_folder() / "evalkit.lock").read_text())
+    assert len(lock["sandbox"]) == 64
+    assert {"base", "base_layers", "kind", "packages", "python", "seccomp", "worker"} == set(lock["sandbox_parts"])
+    assert [row["outcome"] for row in project.rows()] == ["fail" if n % 3 == 0 else "pass" for n in range(items)]
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -198,35 +188,6 @@ def executions(folder: Path) -> int:
             return int(db.execute("select count(*) from executions").fetchone()[0])
         except sqlite3.OperationalError:
             return 0
-
-
-@pytest.fixture
-def private_docker(need: Need) -> Iterator[PrivateDocker]:
-    """A second engine with the sandbox image in it. Needs root and `dockerd`."""
-    need("docker")
-    if os.geteuid() != 0 or shutil.which("dockerd") is None:
-        pytest.skip("a second Docker engine needs root and dockerd")
-    yield from _engine()
-
-
-def _engine() -> Iterator[PrivateDocker]:
-    from tempfile import mkdtemp
-
-    import docker
-
-    from evalkit.sandboxes.docker import build
-
-    image = build(lambda text: None)
-    content = b"".join(docker.from_env().images.get(image).save(named=True))
-    folder = Path(mkdtemp(prefix="evalkit-docker-"))
-    engine = PrivateDocker(folder)
-    engine.start()
-    try:
-        engine.load(content)
-        yield engine
-    finally:
-        engine.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_recorded_humaneval_samples(project: ProjectFolder, need: Need, golden: Path) -> None:

@@ -261,3 +261,19 @@ def test_a_starter_that_cannot_be_written_is_an_error_of_the_user(
         assert cli._run(["init", str(place)]) == 2
         captured = capsys.readouterr()
         assert "cannot be written" in captured.out + captured.err
+
+
+def test_collecting_needs_an_engine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without an engine there is nothing to collect from: exit 4 with the sentence that mends it."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone.sock")
+    assert cli._run(["sandbox", "gc"]) == 4
+    assert "no Docker engine answers" in capsys.readouterr().err
+
+
+def test_the_sandbox_of_a_wrong_spec(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`sandbox build SPEC` checks the spec before it asks an engine."""
+    (folder / "bad.yaml").write_text("evalkit: 1\nmodel: x\nsandbox: {packages: numpy}\n")
+    assert cli._run(["sandbox", "build", "bad.yaml"]) == 2
+    assert "`packages` must be a list" in capsys.readouterr().err

@@ -22,6 +22,7 @@ from evalkit.report import numbers
 from evalkit.report.collect import collect
 from evalkit.report.folder import read_rows, read_run
 from evalkit.report.write import write
+from evalkit.sandboxes.garbage import Removed
 
 Build = Callable[..., SampleRow]
 Golden = Callable[[Path, str], None]
@@ -61,6 +62,8 @@ class Step(Struct, frozen=True):
     tokens_exact: bool
     why: str
     tasks: tuple[PlannedTask, ...]
+    references: int = 0
+    references_cached: int | None = None
 
 
 class Plan(Struct, frozen=True):
@@ -76,7 +79,7 @@ def test_plan(screen: Callable[..., None]) -> None:
     bench = Step(
         name="bench", verb="bench", needs=(), key="1a2b3c4d5e6f7081", requests=170, cached=62, programs_cached=12,
         prompt_tokens=12345, max_completion_tokens=55296, tokens_exact=True, why="more answers are wanted of code",
-        tasks=tasks,
+        tasks=tasks, references=40, references_cached=3,
     )  # fmt: skip
     after = Step(
         name="after", verb="bench", needs=("bench", "adapter"), key="ffeeddccbbaa0011", requests=50, cached=0,
@@ -214,7 +217,13 @@ def test_tasks(screen: Callable[..., None]) -> None:
 
 def test_sandbox_test(screen: Callable[..., None]) -> None:
     """A hostile program that got away stands out."""
-    console.show_sandbox_test([("fork bomb", "memory", "memory"), ("read /etc/shadow", "violation", "passed")])
+    console.show_sandbox_test(
+        [
+            ("fork bomb", "memory", "memory"),
+            ("many threads", "runtime_error or timeout", "timeout"),
+            ("read /etc/shadow", "violation", "passed"),
+        ]
+    )
     screen("sandbox_test")
 
 
@@ -222,6 +231,15 @@ def test_sandbox_test_with_several_right_classes(capsys: pytest.CaptureFixture[s
     """Any of the expected classes is right."""
     console.show_sandbox_test([("ptrace", "violation or memory", "memory"), ("fork", "violation or memory", "passed")])
     assert ["ok", "BROKEN"] == [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+
+
+def test_removed(screen: Callable[..., None]) -> None:
+    """What was collected, by name, what stays and why, and one closing line."""
+    console.show_removed(
+        Removed(1, ("evalkit-sandbox:8a8560aabf4d", "evalkit-packages:6b324b7c707e"), ("x:1",), 147.26)
+    )
+    console.show_removed(Removed(0, (), (), None))
+    screen("removed")
 
 
 def test_json_is_plain(capsys: pytest.CaptureFixture[str], row: Build) -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from evalkit.core.keys import completion_key, execution_key
-from evalkit.core.types import Fingerprint, Limits, Message, Program, Prompt, Sample, SamplingParams
+from evalkit.core.types import Fingerprint, Limits, Message, Program, Prompt, Reference, Sample, SamplingParams
 
 FINGERPRINT = Fingerprint("transformers", {"weights": "w1", "dtype": "float32"})
 SAMPLE = Sample("task", "1", "category", "test", {}, Prompt((Message("user", "What is 2 + 2?"),)), {"answer": "4"})
@@ -85,3 +85,25 @@ def test_what_decides_a_verdict_is_in_its_key(changed: Program) -> None:
 def test_keys_are_what_they_were() -> None:
     """A change of this value orphans every store: it needs a reason and a line in the changelog."""
     assert key() == "7f361c72f64ce121495860490e9cf584ced2bede98a52a9be30c0b25fbb78562"
+    pinned = "d278777fd4c76aa069ece735d95a69d0d1de76eed51c48954780c9285034ec32"
+    assert execution_key(PROGRAM, "image") == pinned
+
+
+REFERENCE = Reference(replace(PROGRAM, code="def f(): return None"), factor=4.0, floor_s=1.0)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        None,
+        replace(REFERENCE, factor=5.0),
+        replace(REFERENCE, floor_s=2.0),
+        replace(REFERENCE, program=replace(REFERENCE.program, code="def f(): pass")),
+        replace(REFERENCE, program=replace(REFERENCE.program, limits=Limits(cpu_s=1))),
+    ],
+)
+def test_the_rule_of_a_time_limit_is_in_the_key(changed: Reference | None) -> None:
+    """Factor, floor and the reference program itself, its own limits included."""
+    assert execution_key(PROGRAM, "image", changed) != execution_key(PROGRAM, "image", REFERENCE)
+    keyed = replace(REFERENCE, program=replace(REFERENCE.program, key="k"))
+    assert execution_key(PROGRAM, "image", keyed) == execution_key(PROGRAM, "image", REFERENCE)

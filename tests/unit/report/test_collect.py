@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from evalkit.core.errors import DataError
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import SampleRow
+from evalkit.core.types import Limits, SampleRow
 from evalkit.report.collect import collect
-from evalkit.report.results import Results, StepResults, decode, encode
+from evalkit.report.results import LimitUse, Results, StepResults, decode, encode
 from evalkit.stats.intervals import estimate, wilson
 
 Build = Callable[..., SampleRow]
@@ -256,6 +256,8 @@ def random_rows(random: Random, row: Build) -> list[SampleRow]:
                 tests_passed=1, tests_total=random.choice([None, 2]), usd=random.choice([None, 0.5]),
                 seconds=random.choice([None, 1.0]), sandbox_s=random.choice([None, 0.1]),
                 finish_reason=random.choice(["stop", "length", "recorded"]),
+                cpu_s=random.choice([None, 0.1, 5.0]), limits=random.choice([None, Limits(), Limits(cpu_s=1.0)]),
+                reference=random.choice([None, "passed", "timeout"]),
             )
         )  # fmt: skip
     return rows
@@ -307,3 +309,55 @@ def test_order_of_rows_does_not_change_scores(row: Build, random: Random, outcom
         return (total.n, total.scored, total.void, total.score, total.interval, total.metrics.answers)
 
     assert numbers(collect(rows, RUN)) == numbers(collect(shuffled, RUN))
+
+
+@pytest.mark.parametrize(
+    ("known", "near"),
+    [
+        ({"cpu_s": 3.99, "sandbox_s": 7.99}, False),
+        ({"cpu_s": 4.0, "sandbox_s": 4.2}, True),
+        ({"cpu_s": 0.1, "sandbox_s": 8.0}, True),
+        ({"cpu_s": None, "sandbox_s": None}, False),
+        ({"cpu_s": 0.0, "sandbox_s": 0.0, "outcome": "fail", "error_class": "timeout"}, True),
+        ({"cpu_s": 4.9, "sandbox_s": 5.0, "outcome": "fail", "error_class": "wrong_answer"}, True),
+    ],
+)
+def test_near_a_limit(row: Build, known: dict[str, object], near: bool) -> None:
+    """Four fifths of the processor time or of the wall time, whatever the verdict; a timeout always."""
+    use = step_of([row(limits=Limits(wall_s=10.0, cpu_s=5.0), **known)]).all.metrics.limits
+    assert (use.programs, use.near) == (1, int(near))
+
+
+def test_the_limits_that_held(row: Build) -> None:
+    """Each program counts against its own limit; void, unselected and unexecuted ones do not count."""
+    tight, wide = Limits(wall_s=10.0, cpu_s=1.0), Limits(wall_s=10.0, cpu_s=5.0)
+    rows = [
+        row(id="a", limits=tight, cpu_s=0.9, sandbox_s=1.0),
+        row(id="b", limits=wide, cpu_s=0.9, sandbox_s=1.0),
+        row(id="c", limits=tight, cpu_s=1.0, sandbox_s=1.1, outcome="fail", error_class="timeout"),
+        row(id="d", outcome="void", reason="sandbox: gone", limits=tight, cpu_s=1.0),
+        row(id="e", selected=False, limits=tight, cpu_s=1.0),
+        row(id="f", outcome="fail", error_class="no_code"),
+    ]
+    assert step_of(rows).all.metrics.limits == LimitUse(3, 2, 1, 1, (1.0, 5.0), (10.0, 10.0))
+
+
+def test_broken_references_are_counted_by_item(row: Build) -> None:
+    """Two answers to an item whose reference does not pass are one item; one that passes is none."""
+    known = {"limits": Limits(), "cpu_s": 0.1, "sandbox_s": 0.1}
+    rows = [
+        row(id="a", sample=0, reference="wrong_answer", **known),
+        row(id="a", sample=1, reference="wrong_answer", outcome="void"),
+        row(id="b", reference="passed", **known),
+        row(id="c", **known),
+    ]
+    assert step_of(rows).all.metrics.limits.broken_references == 1
+
+
+def test_results_without_limits_can_be_read(row: Build) -> None:
+    """The files of before have no such block."""
+    results = collect([row()], RUN)
+    plain = json.loads(encode(results))
+    for measure in (plain["steps"]["s"]["all"], *plain["steps"]["s"]["categories"].values()):
+        del measure["metrics"]["limits"]
+    assert decode(json.dumps(plain).encode()) == results

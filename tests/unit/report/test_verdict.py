@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import SampleRow, SamplingParams
+from evalkit.core.types import ExecutionClass, Limits, SampleRow, SamplingParams
 from evalkit.report import verdict
 from evalkit.report.collect import collect
 from evalkit.report.excerpts import StepExcerpts
@@ -142,3 +144,63 @@ def test_many_groups(row: Build) -> None:
     rows = [row(id=str(i), groups={"level": str(i % 4)}) for i in range(12)]
     assert verdict.unsaid(*made(rows))[-1].startswith("That one of the 4 groups above is special")
     assert not any("groups above" in claim for claim in verdict.unsaid(*made(outcomes(row, 6, 6))))
+
+
+def programs(row: Build, calm: int, timeouts: int, slow: int, wrong: int = 0) -> list[SampleRow]:
+    known = {"limits": Limits(wall_s=10.0, cpu_s=5.0), "sandbox_s": 5.0}
+    kinds = [{"cpu_s": 0.1}] * calm + [{"cpu_s": 4.5}] * slow
+    kinds += [{"cpu_s": 5.0, "outcome": "fail", "error_class": "timeout"}] * timeouts
+    kinds += [{"cpu_s": 4.5, "outcome": "fail", "error_class": "wrong_answer"}] * wrong
+    return [row(id=str(index), **known, **kind) for index, kind in enumerate(kinds)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        (
+            (161, 2, 1),
+            "3 of 164 programs (1.8 %) used 80 % or more of a time limit; of these 2 timed out and 1 passed. "
+            "The limits, not only the programs, may have decided these.",
+        ),
+        (
+            (8, 2, 0),
+            "2 of 10 programs (20.0 %) used 80 % or more of a time limit; all of them timed out. "
+            "The limits, not only the programs, may have decided these.",
+        ),
+        (
+            (9, 0, 1),
+            "1 of 10 programs (10.0 %) used 80 % or more of a time limit and passed. "
+            "The limits, not only the programs, may have decided this one.",
+        ),
+        (
+            (8, 1, 0, 1),
+            "2 of 10 programs (20.0 %) used 80 % or more of a time limit; of these 1 timed out. "
+            "The limits, not only the programs, may have decided these.",
+        ),
+        (
+            (9, 0, 0, 1),
+            "1 of 10 programs (10.0 %) used 80 % or more of a time limit. "
+            "The limits, not only the programs, may have decided this one.",
+        ),
+        ((7, 0, 0), "No program came near a time limit: all used less than 80 % of each."),
+        ((0, 0, 0), ""),
+    ],
+)
+def test_time_limits(row: Build, counts: tuple[int, ...], expected: str) -> None:
+    """How many programs were near a limit, and how these ended; nothing where no program was judged."""
+    step, _ = made([row(id="text"), *programs(row, *counts)])
+    assert verdict.time_limits(step.all) == expected
+
+
+def test_references_that_do_not_pass(row: Build) -> None:
+    """Told by item with the way they ended, the first ones by name."""
+    ends: list[ExecutionClass] = ["wrong_answer", "passed", "timeout"]
+    step, seen = made([row(id=f"item_{n}", sample=k, reference=end) for n, end in enumerate(ends) for k in (0, 1)])
+    assert verdict.broken_references(step.all, seen) == (
+        "Data worth a look: the reference program of 2 items does not pass its own tests. It limits nothing there, the "
+        "declared limits hold: item_0 (wrong_answer), item_2 (timeout)."
+    )
+    many, seen = made([row(id=str(n), reference="timeout") for n in range(50)])
+    assert verdict.broken_references(many.all, seen).endswith(", 19 (timeout) and 30 more.")
+    none, seen = made([row(reference="passed"), row(id="j")])
+    assert verdict.broken_references(none.all, seen) == ""

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 
 from evalkit.core.errors import DataError, SpecError
 from evalkit.core.runfolder import Lock, ModelLock, RunRecord, TaskLock
-from evalkit.core.types import Message, Prompt, SampleRow, SamplingParams, TestResult
+from evalkit.core.types import Limits, Message, Prompt, SampleRow, SamplingParams, TestResult
 from evalkit.report.render import environment
 from evalkit.report.write import write
 
@@ -217,6 +217,46 @@ def test_costs_where_a_price_is_known(tmp_path: Path, row: Build) -> None:
     assert "A solved item cost $0.0079." in report
     assert "| USD |" in report
     assert "unknown" not in report
+
+
+def test_time_limits(tmp_path: Path, row: Build) -> None:
+    """A table of the categories that have programs and of all, the limits that held, and data worth a look."""
+    known = {"limits": Limits(wall_s=10.0, cpu_s=2.0), "sandbox_s": 1.0}
+    rows = [
+        row(id="a", **known, cpu_s=0.2),
+        row(id="b", **known, cpu_s=2.0, outcome="fail", error_class="timeout", reference="passed"),
+        row(id="c", category="d", cpu_s=1.0, sandbox_s=1.1, limits=Limits(), reference="wrong_answer"),
+        row(id="e", category="text"),
+    ]
+    report = report_of(make_folder(tmp_path, rows))
+    section = report[report.index("### Time limits") : report.index("### Failed samples")]
+    assert section == (
+        "### Time limits\n\n"
+        "1 of 3 programs (33.3 %) used 80 % or more of a time limit and timed out. The limits, not only the programs, "
+        "may have decided this one.\n\n"
+        "| category | programs | processor limit | wall clock limit | near a limit | of these timed out | "
+        "of these passed |\n"
+        "| :-- | --: | :-: | :-: | --: | --: | --: |\n"
+        "| c | 2 | 2 s | 10 s | 1 (50.0 %) | 1 | 0 |\n"
+        "| d | 1 | 5 s | 10 s | 0 | 0 | 0 |\n"
+        "| **all** | 3 | 2 to 5 s | 10 s | 1 (33.3 %) | 1 | 0 |\n\n"
+        "Data worth a look: the reference program of 1 item does not pass its own tests. It limits nothing there, the "
+        "declared limits hold: c (wrong_answer).\n\n"
+    )
+    calm = report_of(make_folder(tmp_path / "calm", rows[:1]))
+    assert "### Time limits\n\nNo program came near a time limit: all used less than 80 % of each.\n\n###" in calm
+    assert "Time limits" not in report_of(make_folder(tmp_path / "text", rows[3:]))
+
+
+def test_rows_of_before(tmp_path: Path, row: Build) -> None:
+    """Runs whose rows have no limits yet can still be reported, and nothing is said of what is not known."""
+    folder = make_folder(tmp_path, [row(sandbox_s=9.9), row(id="j")])
+    lines = [msgspec.json.decode(line) for line in (folder / "samples.jsonl").read_bytes().splitlines()]
+    for line in lines:
+        for name in ("cpu_s", "peak_mb", "limits", "reference"):
+            del line[name]
+    (folder / "samples.jsonl").write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    assert "Time limits" not in report_of(folder)
 
 
 def test_stamps_come_first(tmp_path: Path, row: Build) -> None:

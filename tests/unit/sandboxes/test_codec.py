@@ -10,12 +10,15 @@ import math
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any, cast
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evalkit.core.types import Json
+from sandbox import proxies
 from sandbox.codec import Codec, Malformed, Marks, TooLarge, shared_name, shared_value
 
 _SCALARS = (
@@ -203,3 +206,109 @@ def test_time_zones_stay_where_they_are() -> None:
 def test_numbers_of_other_kinds() -> None:
     """Exact numbers stay exact."""
     assert [Decimal("1.10"), Fraction(1, 3), 3**500, True] == across([Decimal("1.10"), Fraction(1, 3), 3**500, True])
+
+
+_ARRAYS = (
+    np.arange(6).reshape(2, 3),
+    np.arange(6).reshape(2, 3).T,
+    np.array([1.5, math.nan, -0.0, math.inf]),
+    np.array([True, False]),
+    np.array(["a", "", "żółw"]),
+    np.array([b"ab", b"c"]),
+    np.array([1 + 2j], "complex64"),
+    np.array(["2024-01-31"], "datetime64[D]"),
+    np.zeros((0, 3)),
+    np.array(7, "uint8"),
+    np.array([1, 2], ">i2"),
+)
+
+
+@pytest.mark.parametrize("array", _ARRAYS, ids=str)
+def test_arrays_survive(array: Any) -> None:
+    """Arrays of numbers, texts and times arrive equal, with their type and shape, and can be changed."""
+    arrived = cast(Any, across([array]))[0]
+    assert (np.ndarray, array.dtype, array.shape) == (type(arrived), arrived.dtype, arrived.shape)
+    np.testing.assert_array_equal(array, arrived)
+    assert arrived.flags.writeable
+
+
+@pytest.mark.parametrize(
+    "scalar", [np.int64(3), np.float64(0.5), np.float32(0.5), np.bool_(True), np.str_("a"), np.str_(""), np.uint8(255)]
+)
+def test_scalars_survive(scalar: Any) -> None:
+    """numpy's scalars keep their type: they compare as numbers and are no ints, as without a wall."""
+    assert scalar == across(scalar)
+    assert type(scalar) is type(across(scalar))
+
+
+class _Agreeing(np.ndarray):
+    def __eq__(self, other: object) -> bool:  # type: ignore[override]
+        return True
+
+
+@pytest.mark.parametrize(
+    "value", [np.zeros(2).view(_Agreeing), np.array([object()]), np.array([(1, 2.0)], "i4,f8"), np.ma.array([1])]
+)
+def test_other_arrays_stay(value: Any) -> None:
+    """Subclasses and arrays of objects do not cross as data: they would bring the program's own methods."""
+    with pytest.raises(ValueError, match="a handle for"):
+        codec().encode(value)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        ["O", [1], ""],
+        ["|O", [1], "AAAAAAAAAAA="],
+        ["<i8", [2], "AAAAAAAAAAA="],
+        ["<i8", [-1], "AAAAAAAAAAA="],
+        ["<i8", [True], "AAAAAAAAAAA="],
+        ["<i8", 1, "AAAAAAAAAAA="],
+        ["<i8", [1] * 33, "AAAAAAAAAAA="],
+        ["<i8", [1], "*"],
+        ["<i8", [1], None],
+        ["|S0", [1 << 40], ""],
+        ["<i8,<i8", [1], ""],
+        ["<i8\n", [1], "AAAAAAAAAAA="],
+        [],
+        3,
+    ],
+)
+def test_malformed_arrays(payload: Json) -> None:
+    """What `pack` never makes is refused before numpy sees it or memory is taken."""
+    for tag in ("N", "n"):
+        with pytest.raises(Malformed):
+            codec().decode({tag: payload})
+
+
+def test_a_truth_value_is_true_or_false() -> None:
+    """A byte that is neither becomes true; it cannot be a third thing."""
+    assert [True, False, True] == cast(Any, codec().decode({"N": ["|b1", [3], "AgAB"]})).tolist()
+
+
+def test_changed_arrays_are_told_apart_and_refilled() -> None:
+    """What the program changed in an argument is changed in the tests' own array."""
+    mine = np.array([[1.0, math.nan], [3.0, 4.0]])
+    before = proxies.snapshot(mine)
+    assert not proxies.differs(before, mine)
+    changed = mine.copy()
+    changed[0, 0] = 9
+    assert proxies.differs(before, changed)
+    proxies.refill(mine, changed)
+    np.testing.assert_array_equal(changed, mine)
+    with pytest.raises(TypeError):
+        proxies.refill(mine, np.zeros(3))
+
+
+def test_marks_keep_the_identity_of_arrays() -> None:
+    """An array that was sent and comes back is the tests' own."""
+    array = np.arange(3)
+    there, here = Marks(), Marks()
+    writer, reader = codec(), codec()
+    writer.mark(here, collecting=True)
+    reader.mark(there, collecting=True)
+    arrived = reader.decode(json.loads(json.dumps(writer.encode([array, array]))))
+    assert arrived[0] is arrived[1]
+    reader.mark(there, collecting=False)
+    writer.mark(here, collecting=False)
+    assert writer.decode(reader.encode(arrived[0])) is array

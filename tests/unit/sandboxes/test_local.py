@@ -84,10 +84,11 @@ def test_other_processors(monkeypatch: pytest.MonkeyPatch) -> None:
         ADAPTER.identity({})
 
 
-def test_an_image_is_refused() -> None:
-    """`image` would change nothing here, so it is not silently left aside."""
-    with pytest.raises(PrerequisiteError, match="takes no image"):
-        ADAPTER.prepare({"image": "python:3.12-slim"}, print)
+@pytest.mark.parametrize(("name", "value"), [("image", "python:3.12-slim"), ("packages", ["numpy"])])
+def test_what_only_a_container_can_have(name: str, value: object) -> None:
+    """`image` and `packages` would change nothing here, so they are not silently left aside."""
+    with pytest.raises(PrerequisiteError, match=f"takes no `{name}`"):
+        ADAPTER.prepare({name: value}, print)
 
 
 def test_identity_tells_what_decides_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from evalkit.core import types
 from evalkit.core.errors import DataError, SpecError
-from evalkit.core.types import Completion, Execution, Limits, Program, Prompt, Sample, Score
+from evalkit.core.types import Completion, Execution, Limits, Program, Prompt, Reference, Sample, Score
 from evalkit.scorers.code import CodeScorer
 
 _F = "def f(x):\n    return 2 * x\n"
@@ -100,3 +101,71 @@ def test_rows_are_checked(row: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         CodeScorer(_HUMANEVAL).program(sample(row), completion(_F))
     assert caught.value.where == "task/7"
+
+
+_TIMED = {**_HUMANEVAL, "reference": "canonical_solution", "reference_factor": 4, "limits": {"cpu_s": 3.0}}
+
+
+def test_the_reference_of_humaneval_continues_the_prompt() -> None:
+    """The published solution is a body: prompt and body make the program, under the same tests and limits."""
+    row = {**_ROW, "canonical_solution": "    return 2 * x\n"}
+    reference = CodeScorer(_TIMED).reference(sample(row))
+    answer = CodeScorer(_TIMED).program(sample(row), completion(f"```python\n{_F}```"))
+    assert reference is not None
+    assert answer is not None
+    assert (reference.factor, reference.floor_s) == (4.0, 1.0)
+    assert reference.program == replace(answer, code=f"{_ROW['prompt']}    return 2 * x\n")
+
+
+def test_the_reference_of_asserts_is_a_whole_program() -> None:
+    """MBPP's `code` defines the function itself."""
+    options = {"style": "asserts", "tests": "test_list", "reference": "code", "reference_factor": 4}
+    row = {"test_list": ["assert f(2) == 4"], "code": _F}
+    reference = CodeScorer({**options, "reference_floor_s": 0.5}).reference(sample(row))
+    expected = Program("", _F, ("assert f(2) == 4",), entry_point="f")
+    assert reference == Reference(expected, factor=4.0, floor_s=0.5)
+
+
+def test_without_a_factor_the_reference_is_not_asked_for() -> None:
+    """A task may name its reference; only a factor, of the task or of the spec, makes its time count."""
+    options = {**_HUMANEVAL, "reference": "canonical_solution"}
+    assert CodeScorer(options).reference(sample(_ROW)) is None
+    CodeScorer(options).check(sample(_ROW))
+
+
+def test_an_empty_reference_is_a_program_that_fails() -> None:
+    """It is told by its outcome like any other reference that does not pass."""
+    reference = CodeScorer(_TIMED).reference(sample({**_ROW, "canonical_solution": None}))
+    assert reference is not None
+    assert reference.program.code == ""
+
+
+def test_a_row_without_the_field_of_the_reference_is_an_error() -> None:
+    """Said before anything is asked."""
+    with pytest.raises(DataError, match="no field 'canonical_solution'"):
+        CodeScorer(_TIMED).check(sample(_ROW))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"reference_factor": 4}, "reference_factor without a reference"),
+        ({"reference": "r", "reference_factor": 0}, "reference_factor must be above 0, not 0"),
+        ({"reference": "r", "reference_factor": 4, "reference_floor_s": -1}, "reference_floor_s must be above 0"),
+    ],
+)
+def test_the_rule_of_a_reference_is_checked(more: dict[str, object], message: str) -> None:
+    """A factor needs a program, and both numbers are above nothing."""
+    with pytest.raises(SpecError, match=message):
+        CodeScorer({"style": "asserts", "tests": "t", **more})
+
+
+def test_the_reference_of_a_program_for_stdin_is_run_whole() -> None:
+    """It is judged by the same texts as the answers."""
+    options = {"style": "stdin", "tests": "tests", "reference": "solution", "reference_factor": 4}
+    row = {"tests": [{"input": "1\n", "output": "2\n"}], "solution": "print(2 * int(input()))"}
+    reference = CodeScorer(options).reference(sample(row))
+    answer = CodeScorer(options).program(sample(row), completion("```python\nprint(3)\n```"))
+    assert reference is not None
+    assert answer is not None
+    assert reference.program == replace(answer, code="print(2 * int(input()))")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalkit.scorers.extract_code import NOTHING, Block, Code, called_name, extract, fenced_blocks, preamble
+from evalkit.scorers.extract_code import NOTHING, Block, Code, Extract, called_name, extract, fenced_blocks, preamble
 
 _PROMPT = (
     'import math\n\n\ndef helper(x):\n    return x\n\n\ndef f(x):\n    """Twice x.\n    >>> f(2)\n    4\n    """\n'
@@ -118,6 +120,24 @@ def test_other_rules() -> None:
     assert extract(" \n", "none", "f") == NOTHING
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("```python\na = 1\n```\nOutput:\n```\n1\n```\n```python\nb = 2\n```", "a = 1\n\nb = 2"),
+        ("```python\na = 1\n```\nthen\n```python\nb = ", "a = 1"),
+        ("```\na = 1\n```\n```py\nb = 2\n```", "a = 1\n\nb = 2"),
+        ("```\na = 1\n```\n```\nb = ", "a = 1"),
+        ("```python\na = 1", None),
+        ("```\na = 1", None),
+        ("```python\n```", None),
+        (_F, _F),
+    ],
+)
+def test_closed_blocks(answer: str, expected: str | None) -> None:
+    """All blocks labelled python, else all blocks; one that is never closed does not count."""
+    assert expected == extract(answer, "closed_blocks", "f").text
+
+
 def test_preamble() -> None:
     """Imports and helpers before the function; nothing where there is nothing, or where it would not run."""
     assert preamble(_PROMPT, "f") == "import math\n\n\ndef helper(x):\n    return x\n\n\n"
@@ -148,10 +168,10 @@ def test_called_name(tests: list[str], setup: str, expected: str | None) -> None
     assert expected == called_name(tests, setup)
 
 
-@given(st.text(), st.sampled_from(["entry_point", "first_block", "all_blocks", "none"]))
-def test_any_answer_is_read(answer: str, how: str) -> None:
+@given(st.text(), st.sampled_from(get_args(Extract)))
+def test_any_answer_is_read(answer: str, how: Extract) -> None:
     """No answer breaks the extraction; a rule is given exactly when a program is."""
-    code = extract(answer, how, "f", _PROMPT)  # type: ignore[arg-type]
+    code = extract(answer, how, "f", _PROMPT)
     assert (code.text is None) == (code.rule is None)
 
 

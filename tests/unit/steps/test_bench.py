@@ -22,6 +22,7 @@ from evalkit.core.types import (
     Program,
     Progress,
     Prompt,
+    Reference,
     Request,
     Sample,
     SamplingParams,
@@ -118,6 +119,9 @@ class LengthScorer:
 
     def program(self, sample: Sample, completion: Completion) -> Program | None:
         return Program("", completion.text, ("assert True",))
+
+    def reference(self, sample: Sample) -> Reference | None:
+        return Reference(Program("", f"reference {sample.id}", ("assert True",)), 4.0)
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         assert execution is not None
@@ -223,15 +227,15 @@ def _keys(work: Bench) -> list[str]:
 
 
 def _programs(work: Bench, store: SqliteStore) -> list[str]:
-    from evalkit.steps.bench import cells, program_of
+    from evalkit.steps.bench import cells, trial_of
 
     found = store.completions(_keys(work))
-    programs = [
-        program_of(arm, cell.sample, found[cell.request.key], "sandbox-1")
+    trials = [
+        trial_of(arm, cell.sample, found[cell.request.key], "sandbox-1")
         for arm in work.arms
         for cell in cells(work, arm)
     ]
-    return [program.key for program in programs if program is not None]
+    return [trial.program.key for trial in trials if trial is not None]
 
 
 def test_a_second_fill_asks_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""From a spec to a plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalkit import plan
+from evalkit.core.types import Execution
+from evalkit.plan import PlannedStep, Sources, with_limits
+from evalkit.run.store import SqliteStore
+from evalkit.spec.load import load_spec
+from evalkit.steps.bench import reference_of
+
+Make = Callable[..., PlannedStep]
+
+SPEC = """\
+evalkit: 1
+models: {recorded: {engine: replay, file: answers.jsonl, fields: {id: id, text: answer}}}
+model: recorded
+suite: [functions]
+tasks:
+  functions:
+    data: [{file: functions.jsonl}]
+    id: '{{ id }}'
+    prompt: '{{ question }}'
+    score: {code: {style: asserts, tests: tests, reference: solution}}
+"""
+ROWS = [
+    {"id": "a", "question": "f?", "tests": ["assert f() == 1"], "solution": "def f(): return 1"},
+    {"id": "b", "question": "f?", "tests": ["assert f() == 1"], "solution": "def f(): return 1"},
+    {"id": "c", "question": "g?", "tests": ["assert g() == 2"], "solution": "def g(): return 2"},
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "sandbox", "expected"),
+    [
+        ({"tests": "t"}, {"workers": 2}, {"tests": "t"}),
+        (
+            {"tests": "t", "limits": {"cpu_s": 1}},
+            {"cpu_s": 3, "wall_s": 9},
+            {"tests": "t", "limits": {"cpu_s": 1, "wall_s": 9}},
+        ),
+        ({"tests": "t"}, {"reference_factor": 4}, {"tests": "t"}),
+        ({"reference": "r"}, {"reference_factor": 4}, {"reference": "r", "reference_factor": 4}),
+        (
+            {"reference": "r", "reference_factor": 2},
+            {"reference_factor": 4, "reference_floor_s": 3},
+            {"reference": "r", "reference_factor": 2, "reference_floor_s": 3},
+        ),
+    ],
+)
+def test_limits_of_the_spec(options: dict[str, Any], sandbox: dict[str, Any], expected: dict[str, Any]) -> None:
+    """They are for tasks that do not name their own; the rule about references is for tasks that have one."""
+    assert with_limits(options, sandbox) == expected
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Plans a spec over three functions, two of them the same."""
+    (tmp_path / "functions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    answers = [{"id": row["id"], "answer": row["solution"]} for row in ROWS]
+    (tmp_path / "answers.jsonl").write_text("".join(json.dumps(answer) + "\n" for answer in answers))
+
+    def planned(store: SqliteStore, sandbox: str, identity: str | None) -> PlannedStep:
+        (tmp_path / "spec.yaml").write_text(f"{SPEC}sandbox: {sandbox}\n")
+        loaded = load_spec(tmp_path / "spec.yaml")
+        assert loaded.spec is not None, loaded.diagnostics
+        [step] = plan.make(loaded.spec, Sources(store, notify=print, identity=identity)).steps
+        return step
+
+    return planned
+
+
+def test_reference_programs_are_counted(tmp_path: Path, make: Make) -> None:
+    """Different ones only, those that are timed already, and none where no factor asks for them."""
+    store = SqliteStore(tmp_path / "store")
+    asked = make(store, "{reference_factor: 4}", "image")
+    assert (asked.references, asked.references_cached) == (2, 0)
+    unknown = make(store, "{reference_factor: 4}", None)
+    assert (unknown.references, unknown.references_cached) == (2, None)
+    [arm] = asked.work.arms
+    first = reference_of(arm, arm.samples[0], "image")
+    assert first is not None
+    store.put_executions([Execution(first.program.key, "passed", (), cpu_s=0.1)])
+    again = make(store, "{reference_factor: 4}", "image")
+    assert (again.references, again.references_cached) == (2, 1)
+    plain = make(store, "{cpu_s: 2}", "image")
+    assert (plain.references, plain.references_cached) == (0, 0)
+    store.close()
