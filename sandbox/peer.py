@@ -72,10 +72,20 @@ def _receive(channel, size):
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+def _not_shared(value):
+    """The program names no builtins to the tests: they would act in the tests' process."""
+
+
+def _stray(error):
+    stray = RuntimeError(f"{type(error).__name__} outside of an iterator")
+    stray.crossed = error.crossed
+    return stray
+
+
 class Peer:
     """One side. `permit(op, target, args)` raises PermissionError for what the other side may not do to our objects.
 
-    `extra` adds operations (name → function) to those of `proxies.OPERATIONS`.
+    `extra` adds operations (name → function) to those of `proxies.OPERATIONS`. `guarded`: see `proxies.Remote`.
     """
 
     def __init__(self, channel, permit=None, extra=None):
@@ -85,14 +95,16 @@ class Peer:
         self._exported = []
         self._numbers = {}
         self._adopted = {}
+        self._named = {}
         self._lock = threading.RLock()
         self.broken = None
+        self.guarded = permit is not None
         self.codec = Codec(
             export=self._export,
             adopt=self._adopt,
             own=self._own,
             number_of=self._number_of,
-            share=shared_name,
+            share=shared_name if permit is not None else _not_shared,
             resolve=self._resolve,
         )
 
@@ -136,10 +148,31 @@ class Peer:
             if self.broken is not None:
                 raise self.broken
             try:
-                return self._ask(number, op, args, keywords)
+                value = self._ask(number, op, args, keywords)
             except (Gone, Violation, Overflow) as error:
                 self.broken = error
                 raise
+            except (StopIteration, StopAsyncIteration) as error:
+                if self._may_stop(op, args):
+                    raise
+                raise _stray(error) from None
+        if op == "global":
+            self._note_name(args[0], value)
+        return value
+
+    def _note_name(self, name, value):
+        """The tests named something of the program; once it is a class, its operators are among what they test."""
+        self._named[name] = value
+        if type(value) is proxies.Remote and name[:1].isupper():
+            self.guarded = False
+
+    def _may_stop(self, op, args):
+        """Only an iterator's end is an end: a function that raises StopIteration must not cut a loop of the tests short."""
+        return (
+            self._permit is None
+            or op == "next"
+            or (op == "call" and all(args[0] is not one for one in self._named.values()))
+        )
 
     def _ask(self, number, op, args, keywords):
         marks = Marks()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections.abc
+import copy
+import math
 import operator
 import types
 
@@ -17,8 +19,12 @@ def _enter(target):
     return type(target).__enter__(target)
 
 
-def _leave(target):
-    return type(target).__exit__(target, None, None, None)
+def _leave(target, error=None):
+    return bool(type(target).__exit__(target, type(error) if error else None, error, None))
+
+
+def _reversed(target):
+    return iter(list(reversed(target)))
 
 
 def _awaited(target):
@@ -46,6 +52,13 @@ OPERATIONS = {
     "format": format,
     "isinstance": isinstance,
     "issubclass": issubclass,
+    "reversed": _reversed,
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "trunc": math.trunc,
+    "bytes": bytes,
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
     "enter": _enter,
     "exit": _leave,
     "await": _awaited,
@@ -98,24 +111,40 @@ def number_of(peer, value):
     """The number of a stand-in that belongs to this peer, else None."""
     kind = type(value)
     if kind is Remote or kind is RemoteFunction or kind is RemoteIterator:  # `in` would ask a metaclass
-        return object.__getattribute__(value, "_number")
+        return object.__getattribute__(value, "_evalkit_number")
     if kind is type and value in exceptions.MIRRORS:  # a mirrored class goes home as itself
         return exceptions.MIRRORS[value]
     return None
 
 
-class RemoteFunction:
-    """A function over there. It can be called, and that is all."""
-
-    __slots__ = ("__name__", "_number", "_peer")
+class RemoteFunction:  # no docstring: `__doc__` is the one over there
+    __slots__ = ("__name__", "_evalkit_number", "_evalkit_peer")
 
     def __init__(self, peer, number, name):
-        self._peer = peer
-        self._number = number
-        self.__name__ = name
+        object.__setattr__(self, "_evalkit_peer", peer)
+        object.__setattr__(self, "_evalkit_number", number)
+        object.__setattr__(self, "__name__", name)
 
     def __call__(self, *args, **keywords):
-        return self._peer.request("call", self, *args, **keywords)
+        return self._evalkit_peer.request("call", self, *args, **keywords)
+
+    def __getattr__(self, name):
+        if name.startswith("__") and name != "__doc__":
+            raise AttributeError(name)
+        try:
+            return self._evalkit_peer.request("getattr", self, name)
+        except (
+            PermissionError
+        ) as error:  # what the tests do not show is not there: `hasattr` and `getattr` with a default
+            raise AttributeError(str(error)) from None
+
+    def __setattr__(self, name, value):
+        if name in RemoteFunction.__slots__:
+            object.__setattr__(self, name, value)
+        else:
+            self._evalkit_peer.request("setattr", self, name, value)
+
+    __doc__ = property(lambda self: self.__getattr__("__doc__"))
 
     def __repr__(self):
         return f"<function {self.__name__}>"
@@ -124,21 +153,21 @@ class RemoteFunction:
 class RemoteIterator:
     """An iterator or generator over there, consumed one item at a time."""
 
-    __slots__ = ("__name__", "_number", "_peer")
+    __slots__ = ("__name__", "_evalkit_number", "_evalkit_peer")
 
     def __init__(self, peer, number, name):
-        self._peer = peer
-        self._number = number
+        self._evalkit_peer = peer
+        self._evalkit_number = number
         self.__name__ = name
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        return self._peer.request("next", self)
+        return self._evalkit_peer.request("next", self)
 
     def __getattr__(self, name):
-        return self._peer.request("getattr", self, name)
+        return self._evalkit_peer.request("getattr", self, name)
 
     def __repr__(self):
         return f"<{self.__name__}>"
@@ -147,20 +176,23 @@ class RemoteIterator:
 class Remote:
     """Any other object over there: what is done to it is done there.
 
-    One exception: a comparison with a plain value of this side is decided here, so that an object whose `__eq__`
-    always agrees equals nothing.
+    Two exceptions. A comparison with a plain value of this side is decided here, so that an object whose `__eq__`
+    always agrees equals nothing. And while the peer is `guarded`, the other operators do not take plain values of this
+    side: in `abs(f(x) - 1.5) < 1e-6`, `3 < f(x)` or `4 in f(x)` they would be told what is expected.
     """
 
-    __slots__ = ("_name", "_number", "_peer")
+    __slots__ = ("_evalkit_name", "_evalkit_number", "_evalkit_peer")
 
     def __init__(self, peer, number, name):
-        object.__setattr__(self, "_peer", peer)
-        object.__setattr__(self, "_number", number)
-        object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "_evalkit_peer", peer)
+        object.__setattr__(self, "_evalkit_number", number)
+        object.__setattr__(self, "_evalkit_name", name)
 
     def __getattr__(self, name):
         if name.startswith("__") and name.endswith("__") and name not in ("__name__", "__dict__", "__doc__"):
             raise AttributeError(name)
+        if name in _ANSWERS and _guarded(self):
+            raise AttributeError(f"'{name}' of a program's object is not asked about plain values")
         return _ask(self, "getattr", name)
 
     def __setattr__(self, name, value):
@@ -170,13 +202,16 @@ class Remote:
         _ask(self, "delattr", name)
 
     def __call__(self, *args, **keywords):
-        return object.__getattribute__(self, "_peer").request("call", self, *args, **keywords)
+        return object.__getattribute__(self, "_evalkit_peer").request("call", self, *args, **keywords)
 
     def __bool__(self):
         return _ask(self, "truth") is True
 
     def __hash__(self):
-        return object.__getattribute__(self, "_number")
+        try:
+            return _ask(self, "hash")
+        except PermissionError:  # an object that the tests do not show is at least itself
+            return object.__getattribute__(self, "_evalkit_number")
 
     def __eq__(self, other):
         return self is other or (type(other) is Remote and _ask(self, "eq", other) is True)
@@ -200,6 +235,8 @@ class Remote:
         return _text(_ask(self, "format", form))
 
     def __contains__(self, item):
+        if _guarded(self) and type(item) is not Remote:
+            return any(found is item or found == item for found in self)
         return _ask(self, "contains", item) is True
 
     def __instancecheck__(self, value):
@@ -212,7 +249,16 @@ class Remote:
         return _ask(self, "enter")
 
     def __exit__(self, kind, error, trace):
-        _ask(self, "exit")
+        if not isinstance(error, Exception) or isinstance(error, AssertionError):  # an assert is not theirs to suppress
+            _ask(self, "exit")
+            return False
+        return _ask(self, "exit", error) is True
+
+    def __copy__(self):
+        return _ask(self, "copy")
+
+    def __deepcopy__(self, memo):
+        return _ask(self, "deepcopy")
 
     def __round__(self, digits=None):
         return _ask(self, "round", digits)
@@ -223,11 +269,15 @@ def _text(value):
 
 
 def _ask(remote, op, *args):
-    return object.__getattribute__(remote, "_peer").request(op, remote, *args)
+    return object.__getattribute__(remote, "_evalkit_peer").request(op, remote, *args)
 
 
 def _ask_about(remote, op, value):
-    return object.__getattribute__(remote, "_peer").request(op, value, remote) is True
+    return object.__getattribute__(remote, "_evalkit_peer").request(op, value, remote) is True
+
+
+def _guarded(remote):
+    return object.__getattribute__(remote, "_evalkit_peer").guarded
 
 
 def _forward(op):
@@ -237,17 +287,36 @@ def _forward(op):
     return method
 
 
-def _reflect(op):
-    def method(self, other):
-        return object.__getattribute__(self, "_peer").request(op, other, self)
+def _forward_binary(op):
+    def method(self, other, *more):
+        if _guarded(self) and type(other) is not Remote:
+            return NotImplemented
+        return _ask(self, op, other, *more)
 
     return method
 
 
-for _name in _BINARY:
-    setattr(Remote, f"__{_name.strip('_')}__", _forward(_name))
+def _reflect(op):
+    def method(self, other):
+        if _guarded(self) and type(other) is not Remote:
+            return NotImplemented
+        return object.__getattribute__(self, "_evalkit_peer").request(op, other, self)
+
+    return method
+
+
+# Methods of plain data that say yes or no to a plain value; an object that only looks like plain data is not asked.
+_ANSWERS = frozenset(("startswith", "endswith", "issubset", "issuperset", "isdisjoint"))
+
+for _name in (*_BINARY, "divmod"):
+    setattr(Remote, f"__{_name.strip('_')}__", _forward_binary(_name))
     setattr(Remote, f"__r{_name.strip('_')}__", _reflect(_name))
 for _name in (
+    "reversed",
+    "floor",
+    "ceil",
+    "trunc",
+    "bytes",
     "getitem",
     "setitem",
     "delitem",
@@ -263,7 +332,7 @@ for _name in (
 ):
     setattr(Remote, f"__{_name}__", _forward(_name))
 for _name in ("lt", "le", "gt", "ge"):
-    setattr(Remote, f"__{_name}__", _forward(_name))
+    setattr(Remote, f"__{_name}__", _forward_binary(_name))
 
 
 # -- arguments that were changed over there -----------------------------------------------------------------------
