@@ -19,6 +19,7 @@ import sys
 import types
 
 from . import proxies, sites
+from .operations import OPERATIONS
 from .peer import Gone, Overflow, Peer, Violation
 
 _MODULE = "tests"
@@ -101,6 +102,7 @@ class _Judge:
         self._names[sites.LEFT] = self._left
         self._names[sites.RIGHT] = self._right
         self._names[sites.REACH] = self._reach
+        self._names[sites.HELD] = self._held
         sys.modules[_MODULE] = module = types.ModuleType(_MODULE)
         module.__dict__.update(self._names)
 
@@ -177,12 +179,12 @@ class _Judge:
         for index, (code, required) in enumerate(codes):
             self._seen.clear()
             try:
-                self._reached = set()
+                self._reached, self._open = set(), set()
                 exec(code, self._names)
                 if self._peer.broken is not None:
                     raise self._peer.broken
-                if not required <= self._reached:
-                    raise AssertionError("not every assert was reached")
+                if not required <= self._reached - self._open:
+                    raise AssertionError("not every assert was reached and held")
             except (Gone, Violation, Overflow):
                 raise
             except BaseException as error:  # noqa: BLE001 - SystemExit in a test is that test's failure
@@ -251,6 +253,11 @@ class _Judge:
 
     def _reach(self, index):
         self._reached.add(index)
+        self._open.add(index)
+        return True
+
+    def _held(self, index):
+        self._open.discard(index)
         return True
 
     def _right(self, value):
@@ -304,7 +311,7 @@ class _Watch:
 
 # -- what the program may do to the tests' objects -------------------------------------------------------------------
 
-_ON_INSTANCES = frozenset(proxies.OPERATIONS) - {
+_ON_INSTANCES = frozenset(OPERATIONS) - {
     "enter",
     "exit",
     "await",

@@ -6,13 +6,16 @@ waits for a reply it serves the other side's requests, so a function passed as a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
 import threading
 
-from . import exceptions, proxies
-from .codec import Codec, Malformed, Marks, TooLarge, shared_name, shared_value
+from . import changes, exceptions, proxies
+from .codec import Codec, Malformed, Marks, TooLarge
+from .operations import OPERATIONS
+from .shared import shared_name, shared_value
 
 MAX_FRAME = 8 << 20
 _HEADER = struct.Struct("!I")
@@ -85,13 +88,13 @@ def _stray(error):
 class Peer:
     """One side. `permit(op, target, args)` raises PermissionError for what the other side may not do to our objects.
 
-    `extra` adds operations (name → function) to those of `proxies.OPERATIONS`. `guarded`: see `proxies.Remote`.
+    `extra` adds operations (name → function) to those of `operations.OPERATIONS`. `guarded`: see `proxies.Remote`.
     """
 
     def __init__(self, channel, permit=None, extra=None):
         self._channel = channel
         self._permit = permit
-        self._operations = dict(proxies.OPERATIONS, **(extra or {}))
+        self._operations = dict(OPERATIONS, **(extra or {}))
         self._exported = []
         self._numbers = {}
         self._adopted = {}
@@ -107,6 +110,14 @@ class Peer:
             share=shared_name if permit is not None else _not_shared,
             resolve=self._resolve,
         )
+        self.codec.errors = (self._error_out, self._error_in)
+        self.codec.live = permit is None
+
+    def _error_out(self, error):
+        return exceptions.exception_to(self, error)
+
+    def _error_in(self, tree):
+        return exceptions.exception_from(self, tree)
 
     # -- objects that stay on one side ---------------------------------------------------------------------------
 
@@ -122,13 +133,13 @@ class Peer:
             raise Malformed(f"no object has the number {number!r}")
         return self._exported[number]
 
-    def _adopt(self, payload):
+    def _adopt(self, payload, base=None):
         number, kind, name, ancestor = payload
         if type(number) is not int or not (type(kind) is type(name) is type(ancestor) is str):
             raise Malformed("a handle that describes nothing")
         found = self._adopted.get(number)
         if found is None:
-            found = self._adopted[number] = proxies.stand_in(self, number, kind, name[:100], ancestor)
+            found = self._adopted[number] = proxies.stand_in(self, number, kind, name[:100], ancestor, base)
         return found
 
     def _number_of(self, value):
@@ -167,7 +178,7 @@ class Peer:
             self.guarded = False
 
     def _may_stop(self, op, args):
-        """Only an iterator's end is an end: a function that raises StopIteration must not cut a loop of the tests short."""
+        """Only an iterator's end is an end: a function's StopIteration must not cut a loop of the tests short."""
         return (
             self._permit is None
             or op == "next"
@@ -194,7 +205,7 @@ class Peer:
         self.codec.mark(marks, collecting=False)
         try:
             for number, tree in frame.get("m", ()):
-                proxies.refill(self.codec.decode_mark(number), self.codec.decode(tree))
+                changes.refill(self.codec.decode_mark(number), self.codec.decode(tree))
             if "e" in frame:
                 error = exceptions.exception_from(self, frame["e"])
             else:
@@ -236,17 +247,30 @@ class Peer:
             function = self._operations[frame["op"]]
         except (Malformed, KeyError, TypeError, AttributeError) as error:
             raise Violation(f"a request that cannot be read: {error}") from None
-        before = [proxies.snapshot(value) for value in marks.known]
+        before = [changes.snapshot(value) for value in marks.known]
         if self._permit is not None:
             self._permit(frame["op"], args, self._exported)
         try:
-            value = function(*args, **keywords)
+            with self._unlocked():
+                value = function(*args, **keywords)
         finally:
             codec.mark(marks, collecting=False)
-            changed = [number for number, value in enumerate(marks.known) if proxies.differs(before[number], value)]
+            changed = [number for number, value in enumerate(marks.known) if changes.differs(before[number], value)]
             if changed:
                 reply["m"] = [[number, self._content(marks.known[number])] for number in changed]
         reply["v"] = codec.encode(value)
+
+    @contextlib.contextmanager
+    def _unlocked(self):
+        """While the program's own function runs, its threads may ask the tests' side too."""
+        if self._permit is not None:
+            yield
+            return
+        depth = self._lock._release_save()
+        try:
+            yield
+        finally:
+            self._lock._acquire_restore(depth)
 
     def _content(self, value):
         return self.codec.encode_content(value, type(value))

@@ -2,73 +2,11 @@
 
 from __future__ import annotations
 
-import collections.abc
-import copy
-import math
-import operator
 import types
 
 from . import exceptions
-
-
-def _call(target, /, *args, **keywords):
-    return target(*args, **keywords)
-
-
-def _enter(target):
-    return type(target).__enter__(target)
-
-
-def _leave(target, error=None):
-    return bool(type(target).__exit__(target, type(error) if error else None, error, None))
-
-
-def _reversed(target):
-    return iter(list(reversed(target)))
-
-
-def _awaited(target):
-    import asyncio
-
-    return asyncio.run(target)
-
-
-OPERATIONS = {
-    "call": _call,
-    "getattr": getattr,
-    "setattr": setattr,
-    "delattr": delattr,
-    "iter": iter,
-    "next": next,
-    "len": len,
-    "str": str,
-    "repr": repr,
-    "hash": hash,
-    "int": int,
-    "float": float,
-    "complex": complex,
-    "round": round,
-    "divmod": divmod,
-    "format": format,
-    "isinstance": isinstance,
-    "issubclass": issubclass,
-    "reversed": _reversed,
-    "floor": math.floor,
-    "ceil": math.ceil,
-    "trunc": math.trunc,
-    "bytes": bytes,
-    "copy": copy.copy,
-    "deepcopy": copy.deepcopy,
-    "enter": _enter,
-    "exit": _leave,
-    "await": _awaited,
-}
-_BINARY = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift", "and_", "or_", "xor")
-_OTHERS = ("getitem", "setitem", "delitem", "contains", "truth", "index", "neg", "pos", "abs", "invert")
-_COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
-for _name in _BINARY + _OTHERS + _COMPARE:
-    OPERATIONS[_name] = getattr(operator, _name)
-
+from .codec import PLAIN_TYPES, base_value
+from .operations import BINARY, COMPARE, OPERATIONS
 
 # -- handles ---------------------------------------------------------------------------------------------------------
 
@@ -93,8 +31,12 @@ def describe(number, value):
     return [number, word, str(name)[:100], ancestor]
 
 
-def stand_in(peer, number, kind, name, ancestor):
-    """The local object that stands for the other side's `number`."""
+def stand_in(peer, number, kind, name, ancestor, base=None):
+    """The local object that stands for the other side's `number`; `base` is the value of one that is at home there."""
+    if kind == "home":
+        return _HOMES[type(base)](peer, number, name, base)
+    if kind == "value":
+        return RemoteValue(peer, number, name, PLAIN_TYPES.get(ancestor, object))
     if kind == "exception":
         return exceptions.mirror(number, name, ancestor)
     if kind == "coroutine":
@@ -110,7 +52,7 @@ async def _await_there(peer, remote):
 def number_of(peer, value):
     """The number of a stand-in that belongs to this peer, else None."""
     kind = type(value)
-    if kind is Remote or kind is RemoteFunction or kind is RemoteIterator:  # `in` would ask a metaclass
+    if any(kind is one for one in _STAND_INS):  # `in` would ask a metaclass
         return object.__getattribute__(value, "_evalkit_number")
     if kind is type and value in exceptions.MIRRORS:  # a mirrored class goes home as itself
         return exceptions.MIRRORS[value]
@@ -214,10 +156,10 @@ class Remote:
             return object.__getattribute__(self, "_evalkit_number")
 
     def __eq__(self, other):
-        return self is other or (type(other) is Remote and _ask(self, "eq", other) is True)
+        return self is other or (_is_remote(other) and _ask(self, "eq", other) is True)
 
     def __ne__(self, other):
-        return self is not other and (type(other) is not Remote or _ask(self, "ne", other) is True)
+        return self is not other and (not _is_remote(other) or _ask(self, "ne", other) is True)
 
     def __iter__(self):
         return iter(_ask(self, "iter"))
@@ -235,7 +177,7 @@ class Remote:
         return _text(_ask(self, "format", form))
 
     def __contains__(self, item):
-        if _guarded(self) and type(item) is not Remote:
+        if _guarded(self) and not _is_remote(item):
             return any(found is item or found == item for found in self)
         return _ask(self, "contains", item) is True
 
@@ -253,6 +195,9 @@ class Remote:
             _ask(self, "exit")
             return False
         return _ask(self, "exit", error) is True
+
+    def __reversed__(self):
+        return iter(_ask(self, "reversed"))
 
     def __copy__(self):
         return _ask(self, "copy")
@@ -289,8 +234,11 @@ def _forward(op):
 
 def _forward_binary(op):
     def method(self, other, *more):
-        if _guarded(self) and type(other) is not Remote:
-            return NotImplemented
+        if not _is_remote(other):
+            if type(self) is RemoteValue and (_guarded(self) or op in COMPARE):
+                return OPERATIONS[op](self._evalkit_value(), other)
+            if _guarded(self):
+                return NotImplemented
         return _ask(self, op, other, *more)
 
     return method
@@ -298,8 +246,8 @@ def _forward_binary(op):
 
 def _reflect(op):
     def method(self, other):
-        if _guarded(self) and type(other) is not Remote:
-            return NotImplemented
+        if not _is_remote(other) and _guarded(self):
+            return OPERATIONS[op](other, self._evalkit_value()) if type(self) is RemoteValue else NotImplemented
         return object.__getattribute__(self, "_evalkit_peer").request(op, other, self)
 
     return method
@@ -308,11 +256,10 @@ def _reflect(op):
 # Methods of plain data that say yes or no to a plain value; an object that only looks like plain data is not asked.
 _ANSWERS = frozenset(("startswith", "endswith", "issubset", "issuperset", "isdisjoint"))
 
-for _name in (*_BINARY, "divmod"):
+for _name in (*BINARY, "divmod"):
     setattr(Remote, f"__{_name.strip('_')}__", _forward_binary(_name))
     setattr(Remote, f"__r{_name.strip('_')}__", _reflect(_name))
 for _name in (
-    "reversed",
     "floor",
     "ceil",
     "trunc",
@@ -335,33 +282,65 @@ for _name in ("lt", "le", "gt", "ge"):
     setattr(Remote, f"__{_name}__", _forward_binary(_name))
 
 
-# -- arguments that were changed over there -----------------------------------------------------------------------
+class RemoteValue(Remote):
+    """A list, dict, int ... of a class of the program's own: its methods are over there, for plain values it is the
+    list, dict, int ... that it is at bottom."""
+
+    __slots__ = ("_evalkit_base",)
+
+    def __init__(self, peer, number, name, base):
+        super().__init__(peer, number, name)
+        object.__setattr__(self, "_evalkit_base", base)
+
+    __class__ = property(lambda self: object.__getattribute__(self, "_evalkit_base"))
+    __hash__ = Remote.__hash__
+
+    def _evalkit_value(self):
+        value = _ask(self, "base")
+        return _NOTHING if any(type(value) is one for one in _STAND_INS) else value
+
+    def __eq__(self, other):
+        if self is other or _is_remote(other):
+            return self is other or _ask(self, "eq", other) is True
+        return self._evalkit_value() == other
+
+    def __ne__(self, other):
+        if self is other or _is_remote(other):
+            return self is not other and _ask(self, "ne", other) is True
+        return not self._evalkit_value() == other
 
 
-def snapshot(value):
-    """What a list, dict, set ... holds, to see later whether it was changed."""
-    return list(value.items()) if type(value) is dict else list(value)
+_NOTHING = object()
 
 
-def differs(before, value):
-    """Whether `value` holds other objects than at its snapshot; what is inside them is their own affair."""
-    now = snapshot(value)
-    if len(now) != len(before):
-        return True
-    if type(value) is dict:
-        return any(now[n][0] is not item[0] or now[n][1] is not item[1] for n, item in enumerate(before))
-    return any(now[n] is not item for n, item in enumerate(before))
+def _is_remote(value):
+    kind = type(value)
+    return kind is Remote or kind is RemoteValue
 
 
-def refill(old, new):
-    """Give `old` the content of `new`. Raises TypeError when they are not of one kind."""
-    if isinstance(old, (list, bytearray)) and isinstance(new, (list, bytearray)):
-        old[:] = new
-    elif isinstance(old, (dict, set)) and type(new) is (dict if isinstance(old, dict) else set):
-        old.clear()
-        old.update(new)
-    elif isinstance(old, collections.deque) and isinstance(new, collections.deque):
-        old.clear()
-        old.extend(new)
-    else:
-        raise TypeError("a change of kind")
+def _home(base):
+    """The local class for an int, str, tuple ... of a class over there: a plain value with attributes over there."""
+
+    def make(kind, peer, number, name, value):
+        made = base.__new__(kind, value)
+        made.__dict__.update(_evalkit_remote=Remote(peer, number, name), _evalkit_number=number)
+        return made
+
+    def attribute(self, name):
+        return getattr(self.__dict__["_evalkit_remote"], name)
+
+    members = {
+        "__new__": make,
+        "__init__": lambda self, *args: None,
+        "__getattr__": attribute,
+        "__str__": lambda self: str(self.__dict__["_evalkit_remote"]),
+        "__repr__": lambda self: repr(self.__dict__["_evalkit_remote"]),
+        "__copy__": lambda self: self,
+        "__deepcopy__": lambda self, memo: self,
+        "__reduce_ex__": lambda self, protocol: (base, (base_value(self),)),
+    }
+    return type(base.__name__, (base,), members)
+
+
+_HOMES = {base: _home(base) for base in (int, float, str, tuple)}
+_STAND_INS = (Remote, RemoteValue, RemoteFunction, RemoteIterator, *_HOMES.values())

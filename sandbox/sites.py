@@ -9,6 +9,7 @@ SITE = "__site__"
 LEFT = "__left__"
 RIGHT = "__right__"
 REACH = "__reach__"
+HELD = "__held__"
 _LABEL = 200
 
 
@@ -80,7 +81,7 @@ class _Rewriter(ast.NodeTransformer):
 
 
 class _Watcher(_Rewriter):
-    """`assert a == b` → `assert __reach__(k) and __left__(a) == __right__(b)`."""
+    """`assert a == b` → `assert __reach__(k) and __left__(a) == __right__(b) and __held__(k)`."""
 
     def __init__(self):
         super().__init__()
@@ -90,8 +91,8 @@ class _Watcher(_Rewriter):
     def visit_Assert(self, node):
         if not self._optional:
             self.required.add(self._count)
-        reach = _call(REACH, ast.copy_location(ast.Constant(self._count), node.test))
-        node.test = ast.copy_location(ast.BoolOp(ast.And(), [reach, _watched(node.test)]), node.test)
+        reach, held = (_call(name, ast.copy_location(ast.Constant(self._count), node.test)) for name in (REACH, HELD))
+        node.test = ast.copy_location(ast.BoolOp(ast.And(), [reach, _watched(node.test), held]), node.test)
         self._count += 1
         return node
 
@@ -135,10 +136,12 @@ class _Short(reprlib.Repr):
         self.maxstring = self.maxother = 160
 
     def repr_int(self, value, level):
-        return repr(value) if value.bit_length() < 400 else f"<int of {value.bit_length()} bits>"
+        return int.__repr__(value) if value.bit_length() < 400 else f"<int of {value.bit_length()} bits>"
 
     def repr_Remote(self, value, level):
         return f"<{object.__getattribute__(value, '_evalkit_name')} object>"
+
+    repr_RemoteValue = repr_Remote
 
 
 short = _Short().repr
