@@ -123,6 +123,7 @@ class Remote:
     side: in `abs(f(x) - 1.5) < 1e-6`, `3 < f(x)` or `4 in f(x)` they would be told what is expected.
     """
 
+    __doc__ = property(lambda self: _doc(self))
     __slots__ = ("_evalkit_name", "_evalkit_number", "_evalkit_peer")
 
     def __init__(self, peer, number, name):
@@ -211,6 +212,13 @@ class Remote:
 
 def _text(value):
     return value if type(value) is str else "<no text>"
+
+
+def _doc(remote):
+    try:
+        return _ask(remote, "getattr", "__doc__")
+    except PermissionError:
+        return None
 
 
 def _ask(remote, op, *args):
