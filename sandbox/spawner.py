@@ -25,6 +25,7 @@ _ENVIRONMENT.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREA
 _PACKAGES = "/opt/evalkit-packages"
 _WORK = "/work"
 _FDS = struct.Struct("iii")
+_OUTPUT = "/dev/shm"  # its size is limited; memory files are not, and programs may not make them
 _KEPT_WARM = (
     "array, bisect, cmath, collections, contextlib, copy, datetime, decimal, enum, fractions, functools, hashlib, "
     "heapq, itertools, json, math, numbers, operator, random, re, statistics, string, struct, sys, textwrap, "
@@ -43,8 +44,7 @@ class _Child:
         os.mkdir(self.folder, 0o700)
         os.chown(self.folder, uid, uid)
         self._channel, theirs = _socket.socketpair()  # without the classes of `socket`: less memory is touched
-        self._out = os.memfd_create("out")
-        self._err = os.memfd_create("err")
+        self._out, self._err = _output(), _output()
         self.pid = os.fork()
         if self.pid == 0:
             candidate.run(uid, self.folder, theirs.fileno(), self._out, self._err)
@@ -100,6 +100,12 @@ class _Spawner:
         )
         self._oom_seen = oom
         return end
+
+
+def _output():
+    fd = os.open(_OUTPUT, os.O_TMPFILE | os.O_EXCL | os.O_RDWR, 0o600)
+    os.fchmod(fd, 0o666)  # for programs that open /dev/stdout
+    return fd
 
 
 def _oom_kills():
