@@ -113,22 +113,27 @@ class _Program:
         self._module = types.ModuleType("candidate")
 
     def load(self, source, preamble, setup, setup_names, cpu_s, memory_mb):
-        """Run the program's top level under its limits. What it raises crosses; a source error says so by its phase."""
+        """Run the program's top level under its limits. What it raises crosses; [type, text] when it does not compile."""
         module = self._module
         sys.modules["candidate"] = module
         code = self._prepare(source, cpu_s, memory_mb)
+        if type(code) is list:
+            return code
         if preamble:
             exec(compile(preamble, "<preamble>", "exec", dont_inherit=True), module.__dict__)
         if setup and not _names_used(code).isdisjoint(setup_names):
             self._run_setup(setup)
         exec(code, module.__dict__)
+        return None
 
     def run_whole(self, source, stdin, cpu_s, memory_mb):
-        """Run the program as a script that reads `stdin`; its exit status."""
+        """Run the program as a script that reads `stdin`; its exit status, or [type, text] when it does not compile."""
         module = types.ModuleType("__main__")
         sys.modules["__main__"] = module
         sys.stdin = _stdin_of(stdin)
         code = self._prepare(source, cpu_s, memory_mb)
+        if type(code) is list:
+            return code
         try:
             exec(code, module.__dict__)
         except SystemExit as error:
@@ -155,7 +160,7 @@ class _Program:
         return ["passed", "", ""]
 
     def _prepare(self, source, cpu_s, memory_mb):
-        """The compiled source, with the limits in force and the same random numbers as in every run."""
+        """The compiled source, or why there is none; limits in force, and the same random numbers as in every run."""
         self._limit(cpu_s, memory_mb)
         self._set_recursion_limit(self._recursion_limit + _HARNESS_FRAMES)
         source = source[1:] if source.startswith("\ufeff") else source
@@ -163,8 +168,7 @@ class _Program:
         try:
             code = compile(source, _FILENAME, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError) as error:
-            error.phase = "compile"
-            raise
+            return [type(error).__name__, str(error)[:_MESSAGE]]
         random.seed(1)
         return code
 
@@ -180,7 +184,7 @@ class _Program:
 
 def _stdin_of(text):
     """A real file at descriptor 0, so that programs may read it in any way."""
-    fd = os.memfd_create("in")
+    fd = os.open(".", os.O_TMPFILE | os.O_EXCL | os.O_RDWR, 0o600)
     with os.fdopen(fd, "wb", closefd=False) as stream:
         stream.write(text.encode("utf-8", "surrogateescape"))
     os.lseek(fd, 0, os.SEEK_SET)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import datetime
 import math
-import types
-from collections import deque
+import pathlib
+import uuid
+from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
 from fractions import Fraction
 
@@ -22,7 +23,9 @@ from . import arrays
 MAX_DEPTH = 150
 _MAX_ITEMS = 2_000_000
 _WIDE = 1 << 62
-MUTABLE = frozenset((list, dict, set, bytearray, deque))
+MUTABLE = frozenset((list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict))
+_OWN_MODULES = frozenset(("candidate", "tests", "__main__"))
+_HOMED = frozenset((int, float, str, tuple))
 
 
 class TooLarge(Exception):
@@ -62,7 +65,11 @@ class Codec:
     """Both directions. `export(value)` numbers a value that stays here; `adopt(payload)` makes the stand-in for
     one that stayed there; `own(number)` finds what was exported; `number_of(value)` is the other side's number
     of a stand-in, or None. `share(value)` names a builtin function that exists on both sides, or gives None.
+    `errors` are two functions for exceptions as values, out and in. `live`: values of own classes stay here.
     """
+
+    errors = None
+    live = False
 
     def __init__(self, export, adopt, own, number_of, share, resolve):
         self._export = export
@@ -137,6 +144,8 @@ class Codec:
         shared = self._share(value)
         if shared is not None:
             return {"S": shared}
+        if self.errors is not None and issubclass(kind, BaseException):
+            return {"x": self.errors[0](value)}
         for ancestor in kind.__mro__:
             if ancestor in _SUBCLASSABLE:
                 return self._encode_subclass(value, ancestor, depth)
@@ -146,7 +155,12 @@ class Codec:
         number = self._marks.numbers.get(id(value))
         if number is not None:
             return {"u": number}
+        form = _form(type(value), ancestor)
+        if form == "live" and self.live:
+            return {"h": [self._export(value)[0], "value", type(value).__name__[:100], ancestor.__name__]}
         tree = self.encode(_SUBCLASSABLE[ancestor](value), depth)
+        if form == "home":
+            return {"w": [tree, [self._export(value)[0], "home", type(value).__name__[:100], ancestor.__name__]]}
         if self._collecting and ancestor in MUTABLE:
             self._marks.take_over(value)
         return tree
@@ -220,6 +234,25 @@ class Codec:
     def decode_handle(self, payload):
         return self._adopt(payload)
 
+    def decode_home(self, payload, depth):
+        base = self.decode(payload[0], depth)
+        if type(base) not in _HOMED:
+            raise Malformed("no value of a subclass")
+        return self._adopt(payload[1], base)
+
+    def decode_counter(self, trees, depth):
+        return self._marked(Counter(self.decode_pairs(trees, depth)))
+
+    def decode_default(self, payload, depth):
+        made = defaultdict(self.decode(payload[0], depth))
+        made.update(self.decode_pairs(payload[1], depth))
+        return self._marked(made)
+
+    def decode_error(self, tree):
+        if self.errors is None:
+            raise Malformed("no exceptions as values")
+        return self.errors[1](tree)
+
     def decode_own(self, number):
         return self._own(number)
 
@@ -227,17 +260,48 @@ class Codec:
         return self._resolve(name)
 
 
-def _moment(value):
-    if value.tzinfo is not None:
+def _form(kind, ancestor):
+    """How a value of a subclass crosses. `plain`: as its base value. `home`: that, with a way back to its attributes.
+    `live`: it stays where it is, for it has methods that change it or operators of its own.
+    """
+    steps = kind.__mro__[: kind.__mro__.index(ancestor)]
+    own = [step for step in steps if step.__module__ in _OWN_MODULES]
+    if ancestor in MUTABLE or any(not _OPERATORS.isdisjoint(step.__dict__) for step in own):
+        return "live" if own else "plain"
+    return "home" if ancestor in _HOMED and (own or "_fields" in kind.__dict__) else "plain"
+
+
+_ARITHMETIC = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "divmod")
+_BITS = ("and", "or", "xor", "lshift", "rshift")
+_OTHERS = ("eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "abs", "invert", "bool", "call", "enter")
+_CONTAINER = ("len", "iter", "next", "getitem", "contains")
+_OPERATORS = frozenset(f"__{side}{name}__" for name in _ARITHMETIC + _BITS for side in ("", "r", "i"))
+_OPERATORS |= frozenset(f"__{name}__" for name in _OTHERS + _CONTAINER)
+
+
+def _zone(value):
+    """The seconds of a fixed time zone, None for none; False where the zone is of another kind."""
+    if value.tzinfo is None:
         return None
-    return [value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond]
+    if type(value.tzinfo) is not datetime.timezone:
+        return False
+    return value.tzinfo.utcoffset(None).total_seconds()
 
 
-def _encode_datetime(codec, value, depth):
-    moment = _moment(value)
-    if moment is None:
+def _encode_moment(codec, value, depth):
+    zone = _zone(value)
+    if zone is False:
         return {"h": codec._export(value)}
-    return {"dt": moment}
+    if type(value) is datetime.time:
+        return {"ti": [value.hour, value.minute, value.second, value.microsecond, zone, value.fold]}
+    day = [value.year, value.month, value.day]
+    return {"dt": [*day, value.hour, value.minute, value.second, value.microsecond, zone, value.fold]}
+
+
+def _decode_moment(make, payload):
+    *numbers, zone, fold = payload
+    zone = None if zone is None else datetime.timezone(datetime.timedelta(seconds=zone))
+    return make(*numbers, zone, fold=fold)
 
 
 def _encode_float_pair(codec, value, depth):
@@ -260,9 +324,18 @@ _ENCODERS = {
     type({}.keys()): lambda codec, value, depth: {"k": codec.encode_items(value, depth)},
     type({}.values()): lambda codec, value, depth: {"v": codec.encode_items(value, depth)},
     type({}.items()): lambda codec, value, depth: {"y": codec.encode_pairs(value, depth)},
-    datetime.datetime: _encode_datetime,
+    datetime.datetime: _encode_moment,
+    datetime.time: _encode_moment,
     datetime.date: lambda codec, value, depth: {"da": [value.year, value.month, value.day]},
     datetime.timedelta: lambda codec, value, depth: {"td": [value.days, value.seconds, value.microseconds]},
+    Counter: lambda codec, value, depth: {"C": codec.encode_pairs(value.items(), depth)},
+    OrderedDict: lambda codec, value, depth: {"O": codec.encode_pairs(value.items(), depth)},
+    defaultdict: lambda codec, value, depth: {
+        "dd": [codec.encode(value.default_factory, depth), codec.encode_pairs(value.items(), depth)]
+    },
+    pathlib.PosixPath: lambda codec, value, depth: {"pa": str(value)},
+    pathlib.PurePosixPath: lambda codec, value, depth: {"pp": str(value)},
+    uuid.UUID: lambda codec, value, depth: {"U": value.hex},
     type(...): lambda codec, value, depth: {"e": 0},
     type(NotImplemented): lambda codec, value, depth: {"e": 1},
 }
@@ -312,7 +385,16 @@ _DECODERS = {
     "k": lambda codec, payload, depth: dict.fromkeys(codec.decode_items(payload, depth)).keys(),
     "v": lambda codec, payload, depth: dict(enumerate(codec.decode_items(payload, depth))).values(),
     "y": lambda codec, payload, depth: codec.decode_pairs(payload, depth).items(),
-    "dt": lambda codec, payload, depth: datetime.datetime(*payload),
+    "C": lambda codec, payload, depth: codec.decode_counter(payload, depth),
+    "O": lambda codec, payload, depth: codec._marked(OrderedDict(codec.decode_pairs(payload, depth))),
+    "dd": lambda codec, payload, depth: codec.decode_default(payload, depth),
+    "pa": lambda codec, payload, depth: pathlib.PosixPath(payload),
+    "pp": lambda codec, payload, depth: pathlib.PurePosixPath(payload),
+    "U": lambda codec, payload, depth: uuid.UUID(payload),
+    "w": lambda codec, payload, depth: codec.decode_home(payload, depth),
+    "x": lambda codec, payload, depth: codec.decode_error(payload),
+    "dt": lambda codec, payload, depth: _decode_moment(datetime.datetime, payload),
+    "ti": lambda codec, payload, depth: _decode_moment(datetime.time, payload),
     "da": lambda codec, payload, depth: datetime.date(*payload),
     "td": lambda codec, payload, depth: datetime.timedelta(*payload),
     "N": lambda codec, payload, depth: codec.decode_array(payload),
@@ -324,35 +406,10 @@ _DECODERS = {
     "o": lambda codec, payload, depth: codec.decode_own(payload),
 }
 
-_SHARED_MODULES = ("builtins", "math", "operator", "_operator")
 
-
-def shared_name(value):
-    """`module:qualified.name` of a builtin function, method descriptor or type; None for anything else."""
-    if isinstance(value, types.BuiltinFunctionType):
-        module, name = value.__module__, value.__qualname__
-        if not isinstance(getattr(value, "__self__", None), (types.ModuleType, type, type(None))):
-            return None
-    elif isinstance(value, (types.MethodDescriptorType, types.WrapperDescriptorType)):
-        module, name = value.__objclass__.__module__, value.__qualname__
-    elif isinstance(value, type):
-        module, name = value.__module__, value.__qualname__
-    else:
-        return None
-    if module not in _SHARED_MODULES:
-        return None
-    try:
-        return f"{module}:{name}" if shared_value(f"{module}:{name}") is value else None
-    except (AttributeError, ImportError):
-        return None
-
-
-def shared_value(name):
-    """The object that `shared_name` named."""
-    module, _, path = name.partition(":")
-    if module not in _SHARED_MODULES:
-        raise ValueError(f"module {module!r} is not shared")
-    found = __import__(module)
-    for part in path.split("."):
-        found = getattr(found, part)
-    return found
+def base_value(value):
+    """A value of a subclass as what it is at bottom."""
+    for ancestor in type(value).__mro__:
+        if ancestor in _SUBCLASSABLE:
+            return _SUBCLASSABLE[ancestor](value)
+    raise TypeError("no value of a plain kind")

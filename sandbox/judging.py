@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import decimal
 import gc
+import importlib
 import json
 import math
 import os
@@ -21,11 +22,13 @@ import types
 
 from . import proxies, sites
 from .exceptions import MIRRORS
+from .operations import OPERATIONS
 from .peer import Gone, Overflow, Peer, Violation
 
 _MODULE = "tests"
 _MESSAGE = 500
 _OUTCOMES_THERE = frozenset(("passed", "wrong_answer", "runtime_error", "memory"))
+_STANDARD = getattr(sys, "stdlib_module_names", ("math", "re", "itertools", "collections", "random", "copy", "string"))
 
 
 class _Stop(BaseException):
@@ -69,11 +72,15 @@ class _Names(dict):
     def __missing__(self, name):
         if name.startswith("__") or (hasattr(builtins, name) and name != self._entry_point):
             raise KeyError(name)
-        return self._peer.request("global", name)
+        value = self._peer.request("global", name)
+        if type(value) is proxies.Remote and name in _STANDARD:  # `math` is the real one, whoever imported it
+            return importlib.import_module(name)
+        return value
 
 
 _JOBS = 500
 _GROWTH_KB = 64 << 10
+_MEMORY = 1 << 30
 
 
 def serve(link, record_fd):
@@ -86,6 +93,7 @@ def serve(link, record_fd):
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     gc.enable()
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))  # an answer may grow when the tests look at it
     record = Record(record_fd)
     before, builtins_before = _peak_kb(), dict(vars(builtins))
     for count in range(1, _JOBS + 1):
@@ -149,6 +157,8 @@ class _Judge:
         self._seen = {}
         self._names[sites.LEFT] = self._left
         self._names[sites.RIGHT] = self._right
+        self._names[sites.REACH] = self._reach
+        self._names[sites.HELD] = self._held
         sys.modules[_MODULE] = module = types.ModuleType(_MODULE)
         module.__dict__.update(self._names)
 
@@ -217,16 +227,16 @@ class _Judge:
     def _loaded(self, op, *args):
         """Have the program's source run; what it raises is its failure, and the end."""
         try:
-            return self._peer.request(op, *args)
+            found = self._peer.request(op, *args)
         except (Gone, Violation, Overflow):
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit of a program is its failure, not ours
-            if getattr(error, "phase", None) == "compile" and isinstance(
-                error, (SyntaxError, ValueError, RecursionError)
-            ):
-                self._record.failure("syntax_error", error.crossed[0], error.crossed[1])
             self._fail(error)
             raise _Stop from None
+        if type(found) is list and len(found) == 2:  # it does not compile
+            self._record.failure("syntax_error", str(found[0]), str(found[1]))
+            raise _Stop
+        return found
 
     # -- programs that are run whole, and tests that run in the program's own process -------------------------------
 
@@ -265,12 +275,15 @@ class _Judge:
         return lambda: self._run_asserts(codes)
 
     def _run_asserts(self, codes):
-        for index, code in enumerate(codes):
+        for index, (code, required) in enumerate(codes):
             self._seen.clear()
             try:
+                self._reached, self._open = set(), set()
                 exec(code, self._names)
                 if self._peer.broken is not None:
                     raise self._peer.broken
+                if not required <= self._reached - self._open:
+                    raise AssertionError("not every assert was reached and held")
             except (Gone, Violation, Overflow):
                 raise
             except BaseException as error:  # noqa: BLE001 - SystemExit in a test is that test's failure
@@ -337,6 +350,15 @@ class _Judge:
         self._seen["left"] = value
         return value
 
+    def _reach(self, index):
+        self._reached.add(index)
+        self._open.add(index)
+        return True
+
+    def _held(self, index):
+        self._open.discard(index)
+        return True
+
     def _right(self, value):
         self._seen["right"] = value
         return value
@@ -402,7 +424,7 @@ class _Watch:
 
 # -- what the program may do to the tests' objects -------------------------------------------------------------------
 
-_ON_INSTANCES = frozenset(proxies.OPERATIONS) - {
+_ON_INSTANCES = frozenset(OPERATIONS) - {
     "enter",
     "exit",
     "await",

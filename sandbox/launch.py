@@ -194,6 +194,8 @@ def _mount_own():
     for name in ("shm", "mqueue"):
         os.mkdir(f"/new/dev/{name}")
     os.symlink("/proc/self/fd", "/new/dev/fd")
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        os.symlink(f"/proc/self/fd/{fd}", f"/new/dev/{name}")
     mount_writable("/new")
 
 

@@ -7,12 +7,15 @@ waits for a reply it serves the other side's requests, so a function passed as a
 from __future__ import annotations
 
 import _thread
+import contextlib
 import json
 import os
 import struct
 
-from . import exceptions, proxies
-from .codec import Codec, Malformed, Marks, TooLarge, shared_name, shared_value
+from . import changes, exceptions, proxies
+from .codec import Codec, Malformed, Marks, TooLarge
+from .operations import OPERATIONS
+from .shared import shared_name, shared_value
 
 MAX_FRAME = 8 << 20
 _HEADER = struct.Struct("!I")
@@ -72,30 +75,50 @@ def _receive(channel, size):
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+def _not_shared(value):
+    """The program names no builtins to the tests: they would act in the tests' process."""
+
+
+def _stray(error):
+    stray = RuntimeError(f"{type(error).__name__} outside of an iterator")
+    stray.crossed = error.crossed
+    return stray
+
+
 class Peer:
     """One side. `permit(op, target, args)` raises PermissionError for what the other side may not do to our objects.
 
-    `extra` adds operations (name → function) to those of `proxies.OPERATIONS`.
+    `extra` adds operations (name → function) to those of `operations.OPERATIONS`. `guarded`: see `proxies.Remote`.
     """
 
     def __init__(self, channel, permit=None, extra=None):
         self._channel = channel
         self._permit = permit
-        self._operations = dict(proxies.OPERATIONS, **(extra or {}))
+        self._operations = dict(OPERATIONS, **(extra or {}))
         self._exported = []
         self._numbers = {}
         self._adopted = {}
+        self._named = {}
         self._lock = _thread.RLock()  # `threading` would run code of its own in every fork
         self.broken = None
+        self.guarded = permit is not None
         self.plain = True  # nothing but plain data and functions came from the other side, and it asked for nothing
         self.codec = Codec(
             export=self._export,
             adopt=self._adopt,
             own=self._own,
             number_of=self._number_of,
-            share=shared_name,
+            share=shared_name if permit is not None else _not_shared,
             resolve=self._resolve,
         )
+        self.codec.errors = (self._error_out, self._error_in)
+        self.codec.live = permit is None
+
+    def _error_out(self, error):
+        return exceptions.exception_to(self, error)
+
+    def _error_in(self, tree):
+        return exceptions.exception_from(self, tree)
 
     # -- objects that stay on one side ---------------------------------------------------------------------------
 
@@ -111,14 +134,14 @@ class Peer:
             raise Malformed(f"no object has the number {number!r}")
         return self._exported[number]
 
-    def _adopt(self, payload):
+    def _adopt(self, payload, base=None):
         number, kind, name, ancestor = payload
         if type(number) is not int or not (type(kind) is type(name) is type(ancestor) is str):
             raise Malformed("a handle that describes nothing")
         found = self._adopted.get(number)
         self.plain = self.plain and kind == "function"
         if found is None:
-            found = self._adopted[number] = proxies.stand_in(self, number, kind, name[:100], ancestor)
+            found = self._adopted[number] = proxies.stand_in(self, number, kind, name[:100], ancestor, base)
         return found
 
     def _number_of(self, value):
@@ -138,10 +161,31 @@ class Peer:
             if self.broken is not None:
                 raise self.broken
             try:
-                return self._ask(number, op, args, keywords)
+                value = self._ask(number, op, args, keywords)
             except (Gone, Violation, Overflow) as error:
                 self.broken = error
                 raise
+            except (StopIteration, StopAsyncIteration) as error:
+                if self._may_stop(op, args):
+                    raise
+                raise _stray(error) from None
+        if op == "global":
+            self._note_name(args[0], value)
+        return value
+
+    def _note_name(self, name, value):
+        """The tests named something of the program; once it is a class, its operators are among what they test."""
+        self._named[name] = value
+        if type(value) is proxies.Remote and name[:1].isupper():
+            self.guarded = False
+
+    def _may_stop(self, op, args):
+        """Only an iterator's end is an end: a function's StopIteration must not cut a loop of the tests short."""
+        return (
+            self._permit is None
+            or op == "next"
+            or (op == "call" and all(args[0] is not one for one in self._named.values()))
+        )
 
     def _ask(self, number, op, args, keywords):
         marks = Marks()
@@ -163,7 +207,7 @@ class Peer:
         self.codec.mark(marks, collecting=False)
         try:
             for number, tree in frame.get("m", ()):
-                proxies.refill(self.codec.decode_mark(number), self.codec.decode(tree))
+                changes.refill(self.codec.decode_mark(number), self.codec.decode(tree))
             if "e" in frame:
                 error = exceptions.exception_from(self, frame["e"])
             else:
@@ -206,17 +250,30 @@ class Peer:
             function = self._operations[frame["op"]]
         except (Malformed, KeyError, TypeError, AttributeError) as error:
             raise Violation(f"a request that cannot be read: {error}") from None
-        before = [proxies.snapshot(value) for value in marks.known]
+        before = [changes.snapshot(value) for value in marks.known]
         if self._permit is not None:
             self._permit(frame["op"], args, self._exported)
         try:
-            value = function(*args, **keywords)
+            with self._unlocked():
+                value = function(*args, **keywords)
         finally:
             codec.mark(marks, collecting=False)
-            changed = [number for number, value in enumerate(marks.known) if proxies.differs(before[number], value)]
+            changed = [number for number, value in enumerate(marks.known) if changes.differs(before[number], value)]
             if changed:
                 reply["m"] = [[number, self._content(marks.known[number])] for number in changed]
         reply["v"] = codec.encode(value)
+
+    @contextlib.contextmanager
+    def _unlocked(self):
+        """While the program's own function runs, its threads may ask the tests' side too."""
+        if self._permit is not None:
+            yield
+            return
+        depth = self._lock._release_save()
+        try:
+            yield
+        finally:
+            self._lock._acquire_restore(depth)
 
     def _content(self, value):
         return self.codec.encode_content(value, type(value))

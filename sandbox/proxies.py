@@ -2,60 +2,11 @@
 
 from __future__ import annotations
 
-import collections.abc
-import operator
 import types
 
-from . import arrays, exceptions
-
-
-def _call(target, /, *args, **keywords):
-    return target(*args, **keywords)
-
-
-def _enter(target):
-    return type(target).__enter__(target)
-
-
-def _leave(target):
-    return type(target).__exit__(target, None, None, None)
-
-
-def _awaited(target):
-    import asyncio
-
-    return asyncio.run(target)
-
-
-OPERATIONS = {
-    "call": _call,
-    "getattr": getattr,
-    "setattr": setattr,
-    "delattr": delattr,
-    "iter": iter,
-    "next": next,
-    "len": len,
-    "str": str,
-    "repr": repr,
-    "hash": hash,
-    "int": int,
-    "float": float,
-    "complex": complex,
-    "round": round,
-    "divmod": divmod,
-    "format": format,
-    "isinstance": isinstance,
-    "issubclass": issubclass,
-    "enter": _enter,
-    "exit": _leave,
-    "await": _awaited,
-}
-_BINARY = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift", "and_", "or_", "xor")
-_OTHERS = ("getitem", "setitem", "delitem", "contains", "truth", "index", "neg", "pos", "abs", "invert")
-_COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
-for _name in _BINARY + _OTHERS + _COMPARE:
-    OPERATIONS[_name] = getattr(operator, _name)
-
+from . import exceptions
+from .codec import PLAIN_TYPES, base_value
+from .operations import BINARY, COMPARE, OPERATIONS
 
 # -- handles ---------------------------------------------------------------------------------------------------------
 
@@ -80,8 +31,12 @@ def describe(number, value):
     return [number, word, str(name)[:100], ancestor]
 
 
-def stand_in(peer, number, kind, name, ancestor):
-    """The local object that stands for the other side's `number`."""
+def stand_in(peer, number, kind, name, ancestor, base=None):
+    """The local object that stands for the other side's `number`; `base` is the value of one that is at home there."""
+    if kind == "home":
+        return _HOMES[type(base)](peer, number, name, base)
+    if kind == "value":
+        return RemoteValue(peer, number, name, PLAIN_TYPES.get(ancestor, object))
     if kind == "exception":
         return exceptions.mirror(number, name, ancestor)
     if kind == "coroutine":
@@ -97,25 +52,41 @@ async def _await_there(peer, remote):
 def number_of(peer, value):
     """The number of a stand-in that belongs to this peer, else None."""
     kind = type(value)
-    if kind is Remote or kind is RemoteFunction or kind is RemoteIterator:  # `in` would ask a metaclass
-        return object.__getattribute__(value, "_number")
+    if any(kind is one for one in _STAND_INS):  # `in` would ask a metaclass
+        return object.__getattribute__(value, "_evalkit_number")
     if kind is type and value in exceptions.MIRRORS:  # a mirrored class goes home as itself
         return exceptions.MIRRORS[value]
     return None
 
 
-class RemoteFunction:
-    """A function over there. It can be called, and that is all."""
-
-    __slots__ = ("__name__", "_number", "_peer")
+class RemoteFunction:  # no docstring: `__doc__` is the one over there
+    __slots__ = ("__name__", "_evalkit_number", "_evalkit_peer")
 
     def __init__(self, peer, number, name):
-        self._peer = peer
-        self._number = number
-        self.__name__ = name
+        object.__setattr__(self, "_evalkit_peer", peer)
+        object.__setattr__(self, "_evalkit_number", number)
+        object.__setattr__(self, "__name__", name)
 
     def __call__(self, *args, **keywords):
-        return self._peer.request("call", self, *args, **keywords)
+        return self._evalkit_peer.request("call", self, *args, **keywords)
+
+    def __getattr__(self, name):
+        if name.startswith("__") and name != "__doc__":
+            raise AttributeError(name)
+        try:
+            return self._evalkit_peer.request("getattr", self, name)
+        except (
+            PermissionError
+        ) as error:  # what the tests do not show is not there: `hasattr` and `getattr` with a default
+            raise AttributeError(str(error)) from None
+
+    def __setattr__(self, name, value):
+        if name in RemoteFunction.__slots__:
+            object.__setattr__(self, name, value)
+        else:
+            self._evalkit_peer.request("setattr", self, name, value)
+
+    __doc__ = property(lambda self: self.__getattr__("__doc__"))
 
     def __repr__(self):
         return f"<function {self.__name__}>"
@@ -124,21 +95,21 @@ class RemoteFunction:
 class RemoteIterator:
     """An iterator or generator over there, consumed one item at a time."""
 
-    __slots__ = ("__name__", "_number", "_peer")
+    __slots__ = ("__name__", "_evalkit_number", "_evalkit_peer")
 
     def __init__(self, peer, number, name):
-        self._peer = peer
-        self._number = number
+        self._evalkit_peer = peer
+        self._evalkit_number = number
         self.__name__ = name
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        return self._peer.request("next", self)
+        return self._evalkit_peer.request("next", self)
 
     def __getattr__(self, name):
-        return self._peer.request("getattr", self, name)
+        return self._evalkit_peer.request("getattr", self, name)
 
     def __repr__(self):
         return f"<{self.__name__}>"
@@ -147,20 +118,24 @@ class RemoteIterator:
 class Remote:
     """Any other object over there: what is done to it is done there.
 
-    One exception: a comparison with a plain value of this side is decided here, so that an object whose `__eq__`
-    always agrees equals nothing.
+    Two exceptions. A comparison with a plain value of this side is decided here, so that an object whose `__eq__`
+    always agrees equals nothing. And while the peer is `guarded`, the other operators do not take plain values of this
+    side: in `abs(f(x) - 1.5) < 1e-6`, `3 < f(x)` or `4 in f(x)` they would be told what is expected.
     """
 
-    __slots__ = ("_name", "_number", "_peer")
+    __doc__ = property(lambda self: _doc(self))
+    __slots__ = ("_evalkit_name", "_evalkit_number", "_evalkit_peer")
 
     def __init__(self, peer, number, name):
-        object.__setattr__(self, "_peer", peer)
-        object.__setattr__(self, "_number", number)
-        object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "_evalkit_peer", peer)
+        object.__setattr__(self, "_evalkit_number", number)
+        object.__setattr__(self, "_evalkit_name", name)
 
     def __getattr__(self, name):
         if name.startswith("__") and name.endswith("__") and name not in ("__name__", "__dict__", "__doc__"):
             raise AttributeError(name)
+        if name in _ANSWERS and _guarded(self):
+            raise AttributeError(f"'{name}' of a program's object is not asked about plain values")
         return _ask(self, "getattr", name)
 
     def __setattr__(self, name, value):
@@ -170,19 +145,22 @@ class Remote:
         _ask(self, "delattr", name)
 
     def __call__(self, *args, **keywords):
-        return object.__getattribute__(self, "_peer").request("call", self, *args, **keywords)
+        return object.__getattribute__(self, "_evalkit_peer").request("call", self, *args, **keywords)
 
     def __bool__(self):
         return _ask(self, "truth") is True
 
     def __hash__(self):
-        return object.__getattribute__(self, "_number")
+        try:
+            return _ask(self, "hash")
+        except PermissionError:  # an object that the tests do not show is at least itself
+            return object.__getattribute__(self, "_evalkit_number")
 
     def __eq__(self, other):
-        return self is other or (type(other) is Remote and _ask(self, "eq", other) is True)
+        return self is other or (_is_remote(other) and _ask(self, "eq", other) is True)
 
     def __ne__(self, other):
-        return self is not other and (type(other) is not Remote or _ask(self, "ne", other) is True)
+        return self is not other and (not _is_remote(other) or _ask(self, "ne", other) is True)
 
     def __iter__(self):
         return iter(_ask(self, "iter"))
@@ -200,6 +178,8 @@ class Remote:
         return _text(_ask(self, "format", form))
 
     def __contains__(self, item):
+        if _guarded(self) and not _is_remote(item):
+            return any(found is item or found == item for found in self)
         return _ask(self, "contains", item) is True
 
     def __instancecheck__(self, value):
@@ -212,7 +192,19 @@ class Remote:
         return _ask(self, "enter")
 
     def __exit__(self, kind, error, trace):
-        _ask(self, "exit")
+        if not isinstance(error, Exception) or isinstance(error, AssertionError):  # an assert is not theirs to suppress
+            _ask(self, "exit")
+            return False
+        return _ask(self, "exit", error) is True
+
+    def __reversed__(self):
+        return iter(_ask(self, "reversed"))
+
+    def __copy__(self):
+        return _ask(self, "copy")
+
+    def __deepcopy__(self, memo):
+        return _ask(self, "deepcopy")
 
     def __round__(self, digits=None):
         return _ask(self, "round", digits)
@@ -222,12 +214,23 @@ def _text(value):
     return value if type(value) is str else "<no text>"
 
 
+def _doc(remote):
+    try:
+        return _ask(remote, "getattr", "__doc__")
+    except PermissionError:
+        return None
+
+
 def _ask(remote, op, *args):
-    return object.__getattribute__(remote, "_peer").request(op, remote, *args)
+    return object.__getattribute__(remote, "_evalkit_peer").request(op, remote, *args)
 
 
 def _ask_about(remote, op, value):
-    return object.__getattribute__(remote, "_peer").request(op, value, remote) is True
+    return object.__getattribute__(remote, "_evalkit_peer").request(op, value, remote) is True
+
+
+def _guarded(remote):
+    return object.__getattribute__(remote, "_evalkit_peer").guarded
 
 
 def _forward(op):
@@ -237,17 +240,38 @@ def _forward(op):
     return method
 
 
-def _reflect(op):
-    def method(self, other):
-        return object.__getattribute__(self, "_peer").request(op, other, self)
+def _forward_binary(op):
+    def method(self, other, *more):
+        if not _is_remote(other):
+            if type(self) is RemoteValue and (_guarded(self) or op in COMPARE):
+                return OPERATIONS[op](self._evalkit_value(), other)
+            if _guarded(self):
+                return NotImplemented
+        return _ask(self, op, other, *more)
 
     return method
 
 
-for _name in _BINARY:
-    setattr(Remote, f"__{_name.strip('_')}__", _forward(_name))
+def _reflect(op):
+    def method(self, other):
+        if not _is_remote(other) and _guarded(self):
+            return OPERATIONS[op](other, self._evalkit_value()) if type(self) is RemoteValue else NotImplemented
+        return object.__getattribute__(self, "_evalkit_peer").request(op, other, self)
+
+    return method
+
+
+# Methods of plain data that say yes or no to a plain value; an object that only looks like plain data is not asked.
+_ANSWERS = frozenset(("startswith", "endswith", "issubset", "issuperset", "isdisjoint"))
+
+for _name in (*BINARY, "divmod"):
+    setattr(Remote, f"__{_name.strip('_')}__", _forward_binary(_name))
     setattr(Remote, f"__r{_name.strip('_')}__", _reflect(_name))
 for _name in (
+    "floor",
+    "ceil",
+    "trunc",
+    "bytes",
     "getitem",
     "setitem",
     "delitem",
@@ -263,42 +287,68 @@ for _name in (
 ):
     setattr(Remote, f"__{_name}__", _forward(_name))
 for _name in ("lt", "le", "gt", "ge"):
-    setattr(Remote, f"__{_name}__", _forward(_name))
+    setattr(Remote, f"__{_name}__", _forward_binary(_name))
 
 
-# -- arguments that were changed over there -----------------------------------------------------------------------
+class RemoteValue(Remote):
+    """A list, dict, int ... of a class of the program's own: its methods are over there, for plain values it is the
+    list, dict, int ... that it is at bottom."""
+
+    __slots__ = ("_evalkit_base",)
+
+    def __init__(self, peer, number, name, base):
+        super().__init__(peer, number, name)
+        object.__setattr__(self, "_evalkit_base", base)
+
+    __class__ = property(lambda self: object.__getattribute__(self, "_evalkit_base"))
+    __hash__ = Remote.__hash__
+
+    def _evalkit_value(self):
+        value = _ask(self, "base")
+        return _NOTHING if any(type(value) is one for one in _STAND_INS) else value
+
+    def __eq__(self, other):
+        if self is other or _is_remote(other):
+            return self is other or _ask(self, "eq", other) is True
+        return self._evalkit_value() == other
+
+    def __ne__(self, other):
+        if self is other or _is_remote(other):
+            return self is not other and _ask(self, "ne", other) is True
+        return not self._evalkit_value() == other
 
 
-def snapshot(value):
-    """What a list, dict, set, array ... holds, to see later whether it was changed."""
-    if arrays.is_array(value):
-        return value.copy()
-    return list(value.items()) if type(value) is dict else list(value)
+_NOTHING = object()
 
 
-def differs(before, value):
-    """Whether `value` holds other objects than at its snapshot; what is inside them is their own affair."""
-    if arrays.is_array(value):
-        return arrays.differs(before, value)
-    now = snapshot(value)
-    if len(now) != len(before):
-        return True
-    if type(value) is dict:
-        return any(now[n][0] is not item[0] or now[n][1] is not item[1] for n, item in enumerate(before))
-    return any(now[n] is not item for n, item in enumerate(before))
+def _is_remote(value):
+    kind = type(value)
+    return kind is Remote or kind is RemoteValue
 
 
-def refill(old, new):
-    """Give `old` the content of `new`. Raises TypeError when they are not of one kind."""
-    if arrays.is_array(old) and arrays.is_array(new):
-        arrays.refill(old, new)
-    elif isinstance(old, (list, bytearray)) and isinstance(new, (list, bytearray)):
-        old[:] = new
-    elif isinstance(old, (dict, set)) and type(new) is (dict if isinstance(old, dict) else set):
-        old.clear()
-        old.update(new)
-    elif isinstance(old, collections.deque) and isinstance(new, collections.deque):
-        old.clear()
-        old.extend(new)
-    else:
-        raise TypeError("a change of kind")
+def _home(base):
+    """The local class for an int, str, tuple ... of a class over there: a plain value with attributes over there."""
+
+    def make(kind, peer, number, name, value):
+        made = base.__new__(kind, value)
+        made.__dict__.update(_evalkit_remote=Remote(peer, number, name), _evalkit_number=number)
+        return made
+
+    def attribute(self, name):
+        return getattr(self.__dict__["_evalkit_remote"], name)
+
+    members = {
+        "__new__": make,
+        "__init__": lambda self, *args: None,
+        "__getattr__": attribute,
+        "__str__": lambda self: str(self.__dict__["_evalkit_remote"]),
+        "__repr__": lambda self: repr(self.__dict__["_evalkit_remote"]),
+        "__copy__": lambda self: self,
+        "__deepcopy__": lambda self, memo: self,
+        "__reduce_ex__": lambda self, protocol: (base, (base_value(self),)),
+    }
+    return type(base.__name__, (base,), members)
+
+
+_HOMES = {base: _home(base) for base in (int, float, str, tuple)}
+_STAND_INS = (Remote, RemoteValue, RemoteFunction, RemoteIterator, *_HOMES.values())

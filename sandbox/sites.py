@@ -8,6 +8,8 @@ import reprlib
 SITE = "__site__"
 LEFT = "__left__"
 RIGHT = "__right__"
+REACH = "__reach__"
+HELD = "__held__"
 _LABEL = 200
 
 
@@ -22,15 +24,19 @@ class Site:
 def rewrite_asserts(source, filename):
     """Compile `source` with every assert inside `with __site__(k):`. Returns (code, sites)."""
     tree = ast.parse(source, filename)
-    rewriter = _Rewriter(source.splitlines())
+    rewriter = _Siter(source.splitlines())
     tree = ast.fix_missing_locations(rewriter.visit(tree))
     return compile(tree, filename, "exec", dont_inherit=True), rewriter.sites
 
 
 def rewrite_test(source, filename):
-    """Compile one test of the `asserts` style; a failing comparison can tell both of its sides."""
-    tree = ast.fix_missing_locations(_Watcher().visit(ast.parse(source, filename)))
-    return compile(tree, filename, "exec", dont_inherit=True)
+    """Compile one test of the `asserts` style; a failing comparison can tell both of its sides.
+
+    Returns (code, numbers of the asserts that must be reached): a loop over an empty answer tests nothing.
+    """
+    watcher = _Watcher()
+    tree = ast.fix_missing_locations(watcher.visit(ast.parse(source, filename)))
+    return compile(tree, filename, "exec", dont_inherit=True), watcher.required
 
 
 def bound_names(source):
@@ -46,33 +52,12 @@ def bound_names(source):
     return sorted(found)
 
 
-class _Watcher(ast.NodeTransformer):
-    """`assert a == b` → `assert __left__(a) == __right__(b)`."""
+class _Rewriter(ast.NodeTransformer):
+    """Visits asserts in source order. A branch, a handler or an inner function may honestly stay unreached."""
 
-    def visit_Assert(self, node):
-        test = node.test
-        if isinstance(test, ast.Compare) and len(test.ops) == 1:
-            test.left = _call(LEFT, test.left)
-            test.comparators = [_call(RIGHT, test.comparators[0])]
-        return node
-
-
-class _Rewriter(_Watcher):
-    """Numbers the asserts in source order. A branch, a handler or an inner function may honestly stay unreached."""
-
-    def __init__(self, lines):
-        self._lines = lines
+    def __init__(self):
         self._optional = 0
         self._functions = 0
-        self.sites = []
-
-    def visit_Assert(self, node):
-        label = " ".join(line.strip() for line in self._lines[node.lineno - 1 : node.end_lineno])
-        self.sites.append(Site(label[:_LABEL], self._optional == 0))
-        number = ast.Constant(len(self.sites) - 1)
-        call = ast.Call(ast.Name(SITE, ast.Load()), [number], [])
-        inner = super().visit_Assert(node)
-        return ast.copy_location(ast.With([ast.withitem(call, None)], [inner]), node)
 
     def _visit_optional(self, node):
         self._optional += 1
@@ -95,6 +80,48 @@ class _Rewriter(_Watcher):
     visit_AsyncFunctionDef = visit_FunctionDef
 
 
+class _Watcher(_Rewriter):
+    """`assert a == b` → `assert __reach__(k) and __left__(a) == __right__(b) and __held__(k)`."""
+
+    def __init__(self):
+        super().__init__()
+        self.required = set()
+        self._count = 0
+
+    def visit_Assert(self, node):
+        if not self._optional:
+            self.required.add(self._count)
+        reach, held = (_call(name, ast.copy_location(ast.Constant(self._count), node.test)) for name in (REACH, HELD))
+        node.test = ast.copy_location(ast.BoolOp(ast.And(), [reach, _watched(node.test), held]), node.test)
+        self._count += 1
+        return node
+
+
+class _Siter(_Rewriter):
+    """Puts every assert inside `with __site__(k):`."""
+
+    def __init__(self, lines):
+        super().__init__()
+        self._lines = lines
+        self.sites = []
+
+    def visit_Assert(self, node):
+        label = " ".join(line.strip() for line in self._lines[node.lineno - 1 : node.end_lineno])
+        self.sites.append(Site(label[:_LABEL], self._optional == 0))
+        number = ast.Constant(len(self.sites) - 1)
+        call = ast.Call(ast.Name(SITE, ast.Load()), [number], [])
+        node.test = _watched(node.test)
+        return ast.copy_location(ast.With([ast.withitem(call, None)], [node]), node)
+
+
+def _watched(test):
+    """`a == b` → `__left__(a) == __right__(b)`."""
+    if isinstance(test, ast.Compare) and len(test.ops) == 1:
+        test.left = _call(LEFT, test.left)
+        test.comparators = [_call(RIGHT, test.comparators[0])]
+    return test
+
+
 def _call(name, argument):
     call = ast.Call(ast.Name(name, ast.Load()), [argument], [])
     return ast.copy_location(call, argument)
@@ -109,10 +136,12 @@ class _Short(reprlib.Repr):
         self.maxstring = self.maxother = 160
 
     def repr_int(self, value, level):
-        return repr(value) if value.bit_length() < 400 else f"<int of {value.bit_length()} bits>"
+        return int.__repr__(value) if value.bit_length() < 400 else f"<int of {value.bit_length()} bits>"
 
     def repr_Remote(self, value, level):
-        return f"<{object.__getattribute__(value, '_name')} object>"
+        return f"<{object.__getattribute__(value, '_evalkit_name')} object>"
+
+    repr_RemoteValue = repr_Remote
 
 
 short = _Short().repr

@@ -23,6 +23,7 @@ _ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/local/bin:/usr/b
 _ENVIRONMENT.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # threads are rationed
 _PACKAGES = "/opt/evalkit-packages"
 _FDS = struct.Struct("iii")
+_OUTPUT = "/dev/shm"  # its size is limited; memory files are not, and programs may not make them
 _KEPT_WARM = (
     "array, bisect, cmath, collections, contextlib, copy, datetime, decimal, enum, fractions, functools, hashlib, "
     "heapq, itertools, json, math, numbers, operator, random, re, statistics, string, struct, sys, textwrap, "
@@ -38,8 +39,7 @@ class _Child:
     def __init__(self, cell: confinement.Cell) -> None:
         self.cell = cell
         self._channel, theirs = _socket.socketpair()  # without the classes of `socket`: less memory is touched
-        self._out = os.memfd_create("out")
-        self._err = os.memfd_create("err")
+        self._out, self._err = _output(), _output()
         self.pid = cell.fork()
         if self.pid == 0:
             candidate.run(cell, theirs.fileno(), self._out, self._err)
@@ -97,6 +97,12 @@ class _Spawner:
         )
         self._oom_seen = oom
         return end
+
+
+def _output():
+    fd = os.open(_OUTPUT, os.O_TMPFILE | os.O_EXCL | os.O_RDWR, 0o600)
+    os.fchmod(fd, 0o666)  # for programs that open /dev/stdout
+    return fd
 
 
 def _oom_kills():

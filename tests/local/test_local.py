@@ -79,6 +79,7 @@ _ENVIRONMENT = {
         "    rights = {int(lines[name], 16) for name in ('CapPrm', 'CapEff', 'CapAmb')}\n"
         "    return rights == {0} and lines['NoNewPrivs'].strip() == '1' and lines['Seccomp'].strip() == '2'\n"
     ),
+    "its output has a name": "def f():\n    return open('/dev/stdout', 'w').write('x') == 1\n",
     "the host's name stays outside": "import os\ndef f():\n    return os.uname().nodename == 'sandbox'\n",
 }
 

@@ -149,7 +149,7 @@ def test_any_answer_is_a_value_or_an_error_of_the_programs(answers: list[list[_F
     """Data, a crossed exception, or one of the three ways in which a program breaks off; no error of the judge."""
     mutable = [1, [2], {"k": {3}}]
     with program(answers) as peer:
-        got = outcome(lambda: peer.request("global", lambda *args: args, mutable))
+        got = outcome(lambda: peer.request("tests", lambda *args: args, mutable))
         if isinstance(got, RemoteFunction):
             outcome(lambda: got(mutable, x=bytearray(b"x")))
         outcome(lambda: peer.request("call", mutable, max))
@@ -161,7 +161,7 @@ def test_any_answer_is_a_value_or_an_error_of_the_programs(answers: list[list[_F
 def test_a_reply_never_hangs_the_judge(frame: _Frame) -> None:
     """One reply with the right number: the judge is done with it, whatever it holds."""
     with program([[frame]]) as peer:
-        outcome(lambda: peer.request("global", [1], {2}))
+        outcome(lambda: peer.request("tests", [1], {2}))
 
 
 @given(st.lists(_REQUESTS, min_size=1, max_size=5))
@@ -183,7 +183,7 @@ def test_what_a_program_may_not_do_it_is_told(requests: list[_Frame]) -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    outcome(lambda: Peer(ours, permit=permit).request("global", lambda: secret["expected"] and None))
+    outcome(lambda: Peer(ours, permit=permit).request("tests", lambda: secret["expected"] and None))
     ours.close()
     thread.join()
     assert "42" not in json.dumps([reply.get("v") for reply in replies if isinstance(reply.get("v"), str)])
@@ -230,7 +230,7 @@ def test_bombs(name: str) -> None:
     """A small frame costs the judge neither time nor memory."""
     before = resource.getrusage(resource.RUSAGE_SELF)
     with program([[_BOMBS[name]]]) as peer:
-        outcome(lambda: peer.request("global", [1]))
+        outcome(lambda: peer.request("tests", [1]))
     after = resource.getrusage(resource.RUSAGE_SELF)
     assert after.ru_utime - before.ru_utime < 5
     assert after.ru_maxrss - before.ru_maxrss < 100 << 10  # KiB

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 import socket
 import threading
+from collections import namedtuple
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -72,6 +75,102 @@ def test_equality_with_plain_values_is_decided_here() -> None:
     with peers({"f": Yes}) as peer:
         yes = peer.request("global", "f")()
         assert [yes == 4, yes != 4, yes in [4], 4 in [yes]] == [False, True, False, False]
+
+
+class _Liar:
+    """What answers every question about a plain value with what would please."""
+
+    def __sub__(self, other: object) -> float:
+        return 0.0
+
+    __rsub__ = __and__ = __rand__ = __mod__ = __sub__
+
+    def __lt__(self, other: object) -> bool:
+        return True
+
+    __le__ = __gt__ = __ge__ = __contains__ = startswith = __lt__
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "abs(f() - 1.5) < 1e-6",
+        "abs(1.5 - f()) < 1e-6",
+        "f() < 5",
+        "5 < f() < 7",
+        "4 in f()",
+        "not f() & {1}",
+        "f() % 2 == 0",
+        "f().startswith('a')",
+    ],
+)
+def test_objects_of_a_function_are_told_nothing(question: str) -> None:
+    """A plain value of the tests does not cross to an operator of the program; where a class is tested it does."""
+    with peers({"f": lambda: _Liar(), "Liar": _Liar}) as peer:
+        names = {"f": peer.request("global", "f")}
+        with pytest.raises((TypeError, AttributeError)):
+            eval(question, names)
+        names["f"] = peer.request("global", "Liar")
+        assert eval("f() - 1.5 == 0.0 and 4 in f() and f() < 5", names) is True
+
+
+def test_a_function_cannot_end_a_loop_of_the_tests() -> None:
+    """StopIteration is an end only where it comes from an iterator."""
+
+    def stop(x: int) -> int:
+        raise StopIteration
+
+    with peers({"f": stop, "g": lambda: iter([1])}) as peer:
+        there = peer.request("global", "f")
+        with pytest.raises(RuntimeError, match="StopIteration outside of an iterator"):
+            list(map(there, [1, 2]))
+        assert [1] == list(peer.request("global", "g")())
+
+
+def test_values_of_own_classes() -> None:
+    """At bottom they are plain values, for everything else they are asked."""
+    pair = namedtuple("pair", "x y")
+
+    class Stack(list[int]):
+        __module__ = "candidate"
+
+        def push(self, item: int) -> None:
+            self.append(item)
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    class Colour(enum.IntEnum):
+        RED = 2
+
+    Colour.__module__ = "candidate"
+    with peers({"pair": lambda: pair(1, 2), "stack": Stack, "colour": lambda: Colour.RED}) as peer:
+        found = peer.request("global", "pair")()
+        assert (found, found.x, found.y, repr(found)) == ((1, 2), 1, 2, "pair(x=1, y=2)")
+        stack = peer.request("global", "stack")()
+        stack.push(3)
+        assert (stack == [3], stack == [4], stack != [3], len(stack), isinstance(stack, list)) == (
+            True,
+            False,
+            False,
+            1,
+            True,
+        )
+        colour = peer.request("global", "colour")
+        assert (colour().name, colour() == 2, colour() is colour()) == ("RED", True, True)
+
+
+def test_threads_of_the_program_may_call_back() -> None:
+    """While a function of the program waits for its own threads, these may ask the tests' side."""
+
+    def everywhere(function: Callable[[int], int], items: list[int]) -> list[int]:
+        with ThreadPoolExecutor(3) as pool:
+            return list(pool.map(function, items))
+
+    with peers({"f": everywhere}) as peer:
+        assert [2, 3, 4, 5] == peer.request("global", "f")(lambda item: item + 1, [1, 2, 3, 4])
 
 
 @pytest.mark.parametrize(
