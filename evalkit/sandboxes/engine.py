@@ -47,7 +47,7 @@ def is_podman(client: Any) -> bool:
 
 
 def ulimits(client: Any) -> list[dict[str, Any]] | None:
-    """Limits that a container must name: Podman's own are more than it may give without CAP_SYS_RESOURCE."""
+    """Limits that a container must name: Podman's own, a million each, are refused without CAP_SYS_RESOURCE."""
     limits = {"nofile": 1024, "nproc": 4096} if is_podman(client) else {}
     return [{"Name": name, "Soft": most, "Hard": most} for name, most in limits.items()] or None
 
