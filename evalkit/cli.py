@@ -107,11 +107,25 @@ def _wishes(command: _Command) -> _Command:
             ),
             click.option("--limit", type=click.IntRange(min=1), help="At most so many items a task: a partial run."),
             click.option("--only", multiple=True, metavar="STEP", help="Only this step."),
+            click.option(
+                "--sandbox",
+                "sandbox_kind",
+                metavar="KIND",
+                help="Where programs run, as if the spec said `sandbox: {kind: KIND}`.",
+            ),
             click.option("--fresh", is_flag=True, help="Ask everything again, in a new run folder."),
         )
     ):
         command = option(command)
     return command
+
+
+def _wish(overrides: tuple[str, ...], sandbox_kind: str | None, **others: Any) -> Any:
+    """`--sandbox KIND` is one override more: it lands in the long form, the lock and the run's name."""
+    from evalkit.project import Wish
+
+    kind = () if sandbox_kind is None else (f"sandbox.kind={sandbox_kind}",)
+    return Wish(overrides=(*overrides, *kind), **others)
 
 
 def _project(out: Path = Path("runs"), store: Path = Path(".evalkit"), data: tuple[Path, ...] = ()) -> Any:
@@ -142,7 +156,7 @@ def plan(spec: Path, as_json: bool, out: Path, store: Path, data: tuple[Path, ..
     """Show what a run would do and what is stored already. Nothing is generated."""
     from evalkit import console, project
 
-    planned = project.make_plan(_project(out, store, data), spec, project.Wish(**wish), console.progress_note)
+    planned = project.make_plan(_project(out, store, data), spec, _wish(**wish), console.progress_note)
     if as_json:
         console.show_json(project.plan_view(planned))
     else:
@@ -160,7 +174,7 @@ def run(spec: Path, out: Path, store: Path, data: tuple[Path, ...], **wish: Any)
 
     live = Live()
     try:
-        outcome = project.run(_project(out, store, data), spec, project.Wish(**wish), live, sys.argv[1:])
+        outcome = project.run(_project(out, store, data), spec, _wish(**wish), live, sys.argv[1:])
     finally:
         live.finish()
     console.show_results(project.results(outcome.folder), outcome.folder / "report.md")
@@ -296,11 +310,12 @@ def build(spec: Path | None) -> None:
 
 @sandbox.command()
 @click.argument("spec", required=False, type=click.Path(path_type=Path))
-def test(spec: Path | None) -> int:
+@click.option("--kind", metavar="KIND", help="Which sandbox: docker, or local (weaker). Default: that of SPEC, docker.")
+def test(spec: Path | None, kind: str | None) -> int:
     """Run hostile programs in the sandbox, that of SPEC or the shipped one, and show what became of them."""
     from evalkit import console, project
 
-    findings = project.sandbox_test(console.progress_note, spec)
+    findings = project.sandbox_test(console.progress_note, spec, kind)
     console.show_sandbox_test(findings)
     return 0 if all(finding.right for finding in findings) else 4
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from evalkit.core import registry
 from evalkit.core.errors import PrerequisiteError, SpecError
-from evalkit.core.ports import Listener, Notify
+from evalkit.core.ports import Listener, Notify, SandboxAdapter
 from evalkit.core.runfolder import REPORT, RESULTS, RUN, Lock, RunRecord
 from evalkit.core.types import Json, SampleRow
 
@@ -93,7 +93,8 @@ def run(project: Project, path: Path, wish: Wish, listener: Listener, command: S
     try:
         listener.note(f"reading {path}")
         plan = _plan(project, loaded, wish, target, _Looking(store, listener.note))
-        return execute(_order(loaded, wish, target, command), plan, store, listener, write)
+        warning = _sandbox_warning(plan.spec.sandbox) if plan.executes else ""
+        return execute(_order(loaded, wish, target, command, warning), plan, store, listener, write)
     finally:
         store.close()
 
@@ -191,7 +192,12 @@ def _target(project: Project, loaded: Loaded, wish: Wish) -> _Target:
     return _Target(project.runs / made[max(count - 1, 0)], salt)
 
 
-def _order(loaded: Loaded, wish: Wish, target: _Target, command: Sequence[str]) -> Order:
+def _sandbox_warning(options: dict[str, Json]) -> str:
+    adapter: SandboxAdapter = registry.load("sandboxes", str(options.get("kind", "docker")))
+    return adapter.warning(options)
+
+
+def _order(loaded: Loaded, wish: Wish, target: _Target, command: Sequence[str], sandbox_warning: str) -> Order:
     from evalkit.run import executor, record
 
     assert loaded.spec is not None
@@ -211,6 +217,7 @@ def _order(loaded: Loaded, wish: Wish, target: _Target, command: Sequence[str]) 
         template=loaded.spec.report.template,
         report_to=loaded.spec.report.to,
         gpu_hour_usd=loaded.spec.cost.get("gpu_hour"),
+        sandbox_warning=sandbox_warning,
         environment=record.environment(),
     )
     return executor.Order(target.folder, started, long_form(loaded))
@@ -350,11 +357,12 @@ def sandbox_build(notify: Notify, path: Path | None = None) -> str:
     return f"the sandbox is ready: image {build(notify, options)}\n{describe(options)}"
 
 
-def sandbox_test(notify: Notify, path: Path | None = None) -> list[Finding]:
+def sandbox_test(notify: Notify, path: Path | None = None, kind: str | None = None) -> list[Finding]:
     """Hostile and honest programs: what should become of each, and what became of it."""
-    from evalkit.sandboxes.docker import self_test
+    from evalkit.sandboxes.self_test import run_quick
 
-    return self_test(notify, _sandbox_options(path))
+    options = _sandbox_options(path)
+    return run_quick(registry.load("sandboxes", kind or str(options.get("kind", "docker"))), notify, options)
 
 
 def sandbox_gc(everything: bool) -> Removed:

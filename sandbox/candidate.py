@@ -1,4 +1,4 @@
-"""The untrusted side: one process per program, under a user id of its own, that nothing trusts."""
+"""The untrusted side: one process per program, in a cell of its own, that nothing trusts."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ _FILENAME = "<candidate>"
 _MESSAGE = 500
 
 
-def run(uid, folder, channel_fd, out_fd, err_fd):
+def run(cell, channel_fd, out_fd, err_fd):
     """Become nobody, then serve the program's functions until the other side is gone. Never returns."""
     try:
         _detach(channel_fd, out_fd, err_fd)
-        _drop(uid)
-        os.chdir(folder)
+        cell.enter()
+        _bound()
+        os.chdir(cell.folder)
         _serve(socket.socket(fileno=_CHANNEL_FD))
     except BaseException:  # noqa: BLE001 - whatever went wrong here is told on the program's stderr
         import traceback
@@ -53,10 +54,7 @@ def _detach(channel_fd, out_fd, err_fd):
     os.umask(0o077)
 
 
-def _drop(uid):
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+def _bound():
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, FILE_BYTES),

@@ -16,14 +16,12 @@ import socket
 import struct
 import sys
 
-from . import candidate, rehearsal, report, runner, sweeping
+from . import candidate, confinement, rehearsal, report, runner, sweeping
 
-_RUNNER_UID = 1000
 _UIDS = 50_000
 _ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 _ENVIRONMENT.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # threads are rationed
 _PACKAGES = "/opt/evalkit-packages"
-_WORK = "/work"
 _FDS = struct.Struct("iii")
 _OUTPUT = "/dev/shm"  # its size is limited; memory files are not, and programs may not make them
 _KEPT_WARM = (
@@ -34,25 +32,22 @@ _KEPT_WARM = (
 
 
 class _Child:
-    """A process that waits for a program: its pid, uid, folder, and our ends of its channel and output."""
+    """A process that waits for a program: its pid, cell, and our ends of its channel and output."""
 
-    __slots__ = ("_channel", "_err", "_out", "folder", "pid", "uid")
+    __slots__ = ("_channel", "_err", "_out", "cell", "pid")
 
-    def __init__(self, uid: int) -> None:
-        self.uid = uid
-        self.folder = f"{_WORK}/{uid}"
-        os.mkdir(self.folder, 0o700)
-        os.chown(self.folder, uid, uid)
+    def __init__(self, cell: confinement.Cell) -> None:
+        self.cell = cell
         self._channel, theirs = _socket.socketpair()  # without the classes of `socket`: less memory is touched
         self._out, self._err = _output(), _output()
-        self.pid = os.fork()
+        self.pid = cell.fork()
         if self.pid == 0:
-            candidate.run(uid, self.folder, theirs.fileno(), self._out, self._err)
+            candidate.run(cell, theirs.fileno(), self._out, self._err)
         theirs.close()
 
     def hand_over(self, control: socket.socket) -> None:
         fds = _FDS.pack(self._channel.fileno(), self._out, self._err)
-        told = report.pack_ready(report.Ready(self.pid, self.uid))
+        told = report.pack_ready(report.Ready(self.pid, self.cell.uid))
         control.sendmsg([told], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
         self._channel.close()
         os.close(self._out)
@@ -60,8 +55,9 @@ class _Child:
 
 
 class _Spawner:
-    def __init__(self, control: socket.socket, runner_pid: int, first_uid: int) -> None:
+    def __init__(self, control: socket.socket, runner_pid: int, cells: confinement.Confinement, first_uid: int) -> None:
         self._control = control
+        self._cells = cells
         self._runner_pid = runner_pid
         self._first_uid = first_uid
         self._count = 0
@@ -79,6 +75,7 @@ class _Spawner:
                 end = self._finish(current)
                 self._control.send(report.pack_end(end))
                 if not end.clean:
+                    self._control.recv(16)  # the runner has a result to write first
                     return
                 spare, current = self._fresh(), None
             else:
@@ -86,13 +83,13 @@ class _Spawner:
 
     def _fresh(self) -> _Child:
         self._count = (self._count + 1) % _UIDS
-        return _Child(self._first_uid + self._count)
+        return _Child(self._cells.cell(self._first_uid + self._count))
 
     def _finish(self, child: _Child) -> report.End:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         _, status, usage = os.wait4(child.pid, 0)
-        left, clean = sweeping.sweep(child.uid, child.folder, {1, self._runner_pid})
+        left, clean = child.cell.sweep({1, self._runner_pid})
         sweeping.reap()
         oom = _oom_kills()
         end = report.End(
@@ -142,15 +139,13 @@ def _warm_up():
     gc.disable()
 
 
-def _start_runner(control, kept):
+def _start_runner(control, kept, cells):
     pid = os.fork()
     if pid == 0:
         try:
             kept.close()
             os.setsid()
-            os.setgroups([])
-            os.setresgid(_RUNNER_UID, _RUNNER_UID, _RUNNER_UID)
-            os.setresuid(_RUNNER_UID, _RUNNER_UID, _RUNNER_UID)
+            cells.become_runner()
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             runner.run(control, candidate.FILE_BYTES)
         finally:
@@ -161,15 +156,16 @@ def _start_runner(control, kept):
 def main():
     """Start the runner, give it stdin and stdout, serve it."""
     first_uid = int(os.environ.get("EVALKIT_FIRST_UID", "100000"))
+    cells = confinement.choose()
     _warm_up()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = _start_runner(theirs, ours)
+    pid = _start_runner(theirs, ours, cells)
     theirs.close()
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
     os.close(null)
-    _Spawner(ours, pid, first_uid).serve()
+    _Spawner(ours, pid, cells, first_uid).serve()
 
 
 if __name__ == "__main__":

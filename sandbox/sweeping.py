@@ -10,6 +10,7 @@ import time
 
 SHARED_FOLDERS = ("/tmp", "/dev/shm", "/dev/mqueue")
 _ROUNDS = 8
+_PATIENCE_S = 0.005
 _JUDGES = 1  # the runner lets the judge end only after the program's end
 _TASK_COUNTS = ("/sys/fs/cgroup/pids/pids.current", "/sys/fs/cgroup/pids.current")
 _SWEEPER_UID = 1001  # nobody else's
@@ -69,8 +70,10 @@ def sweep(uid, folder, known):
     clean = is_clean(folder)  # looked at when nobody is left who could still make a file
     if clean and not left:
         return 0, True
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         _as_user(uid, folder)
+        if number:  # what was killed may still be giving its memory back
+            time.sleep(_PATIENCE_S * 2**number)
         reap()
         clean = is_clean(folder) and not _left_of(uid, known)
         if clean:

@@ -99,6 +99,10 @@ class SandboxAdapter(Protocol):
         """Start the pool, building the image where it is missing."""
         ...
 
+    def warning(self, options: dict[str, Json]) -> str:
+        """A sentence that must stand above every number that comes from this sandbox; empty for none."""
+        ...
+
 
 class Scorer(Protocol):
     """A rule that turns an answer into a score. Registered under `evalkit.scorers`, made from task-file options.

@@ -51,6 +51,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     template: str = "run"
     report_to: str | None = None
     gpu_hour_usd: float | None = None
+    sandbox_warning: str = ""
     environment: dict[str, Json] = {}
 
 

@@ -334,7 +334,7 @@ def _stamps(run: RunRecord, steps: dict[str, StepResults]) -> tuple[str, ...]:
         )
     if run.only:
         stamps.append(f"PARTIAL: a partial run, only of {', '.join(run.only)}.")
-    return tuple(stamps)
+    return (run.sandbox_warning, *stamps) if run.sandbox_warning else tuple(stamps)
 
 
 def _void_stamps(run: RunRecord, steps: dict[str, StepResults]) -> Iterator[str]:

@@ -11,21 +11,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from evalkit.core.ports import Notify
 from evalkit.sandboxes import leftovers
 from evalkit.sandboxes.engine import EngineLost, connect, failures, is_podman, is_rootless, not_found, ulimits
+from evalkit.sandboxes.host import HostLost, Lines
 from evalkit.sandboxes.messages import BadReply, read_ready
 
 _START_TIMEOUT_S = 60.0
-_MAX_LINE = 64 << 20
 _MAX_FRAME = 64 << 20
 _STDERR_KEPT = 2000
 _FIRST_UIDS = range(1 << 20, 1 << 30, 1 << 16)
 _FIRST_UIDS_ROOTLESS = range(2000, 15000)  # the worker uses the 50,000 that follow
 
 
-class ContainerLost(Exception):
-    """The container died, fell silent or broke the protocol."""
+class ContainerLost(HostLost):
+    """The container died or broke the protocol."""
 
 
 class Container:
@@ -35,9 +34,8 @@ class Container:
         """Start it. Raises EngineLost when the engine cannot, ContainerLost when the worker does not come up."""
         self._client = connect()
         self._id: str | None = None
-        self._lines: list[bytes] = []
+        self._lines = Lines()
         self._frames = bytearray()
-        self._partial = bytearray()
         self._out = bytearray()
         self._stderr = bytearray()
         try:
@@ -50,7 +48,7 @@ class Container:
         except failures() as error:
             self.close()
             raise EngineLost(f"the Docker engine could not start a container: {str(error)[:300]}") from error
-        except ContainerLost:
+        except HostLost:
             self.close()
             raise
 
@@ -104,7 +102,7 @@ class Container:
         self._out += line
 
     def receive(self, timeout_s: float) -> list[bytes]:
-        """Write what is queued, and return the lines that arrived within the time. Raises ContainerLost."""
+        """Write what is queued, and return the lines that arrived within the time. Raises HostLost."""
         writing = [self._socket] if self._out else []
         try:
             readable, writable, _ = select.select([self._socket], writing, [], max(0.0, timeout_s))
@@ -116,12 +114,7 @@ class Container:
             pass
         except (OSError, ValueError) as error:
             raise ContainerLost(f"the connection to the container broke: {error}") from error
-        lines, self._lines = self._lines, []
-        return lines
-
-    @property
-    def writing(self) -> bool:
-        return bool(self._out)
+        return self._lines.take()
 
     def _take(self, data: bytes) -> None:
         if not data:
@@ -137,18 +130,9 @@ class Container:
             payload = bytes(self._frames[_HEADER.size : _HEADER.size + size])
             del self._frames[: _HEADER.size + size]
             if stream == _STDOUT:
-                self._split(payload)
+                self._lines.add(payload)
             else:
                 self._stderr = (self._stderr + payload)[-_STDERR_KEPT:]
-
-    def _split(self, payload: bytes) -> None:
-        self._partial += payload
-        if len(self._partial) > _MAX_LINE:
-            raise ContainerLost("the container sent a line without an end")
-        if b"\n" in payload:
-            *lines, rest = self._partial.split(b"\n")
-            self._lines += [bytes(line) for line in lines]
-            self._partial = rest
 
     # -- end ---------------------------------------------------------------------------------------------------
 
@@ -171,15 +155,3 @@ _STDOUT = 1
 def seccomp_option(client: Any, path: Path) -> str:
     """The profile as the engine takes it: its text for Docker; for Podman, which reads the file itself, its path."""
     return str(path.resolve()) if is_podman(client) else json.dumps(json.loads(path.read_text("utf-8")))
-
-
-def start_with_retry(image: str, seccomp: str, memory_mb: int, notify: Notify) -> Container:
-    """A container, at the second try if need be. Raises EngineLost."""
-    try:
-        return Container(image, seccomp, memory_mb)
-    except (ContainerLost, EngineLost) as error:
-        notify(f"a sandbox container did not start, trying once more: {error}")
-    try:
-        return Container(image, seccomp, memory_mb)
-    except ContainerLost as error:
-        raise EngineLost(f"no sandbox container starts: {error}") from error

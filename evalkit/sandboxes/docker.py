@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from evalkit.core.digest import short
@@ -12,11 +12,11 @@ from evalkit.core.errors import PrerequisiteError
 from evalkit.core.ports import Notify, Sandbox
 from evalkit.core.types import Json
 from evalkit.sandboxes import engine, garbage, image, leftovers
-from evalkit.sandboxes.container import seccomp_option
+from evalkit.sandboxes.container import Container, seccomp_option
 from evalkit.sandboxes.engine_host import bring_up
 from evalkit.sandboxes.garbage import Removed
-from evalkit.sandboxes.pool import Pool
-from evalkit.sandboxes.self_test import Finding, run_cases
+from evalkit.sandboxes.pool import Pool, processors
+from evalkit.sandboxes.self_test import Finding, run_quick
 
 __all__ = ["ADAPTER", "DockerAdapter", "Finding", "Removed", "bring_up", "build", "collect", "describe", "self_test"]
 
@@ -26,7 +26,7 @@ _CONTAINER_MB = 2048
 class DockerAdapter:
     """Programs run in hardened containers of a Docker engine.
 
-    Options: `workers` (containers at once; default one per processor), `image` (a base with Python 3.9 or later in
+    Options: `workers` (most containers at once; default one per processor), `image` (a base with Python 3.9 or later in
     place of ours), `packages` (requirements that are installed on the base). `limits` are those of the programs and no
     business of the pool.
     """
@@ -54,8 +54,12 @@ class DockerAdapter:
         with _engine() as client:
             leftovers.collect(client)
             seccomp = seccomp_option(client, image.seccomp_path())
-        workers = int(options.get("workers") or len(_processors()))
-        return Pool(build(notify, options), seccomp, workers, _CONTAINER_MB, notify)
+        start = partial(Container, build(notify, options), seccomp, _CONTAINER_MB)
+        return Pool(start, int(options.get("workers") or processors()), notify)
+
+    def warning(self, options: dict[str, Json]) -> str:
+        """There is nothing to warn of."""
+        return ""
 
 
 ADAPTER = DockerAdapter()
@@ -83,11 +87,7 @@ def collect(everything: bool) -> Removed:
 
 def self_test(notify: Notify, options: dict[str, Json] | None = None) -> list[Finding]:
     """Run the quick part of the adversarial set: (name, expected, got) of each program. Raises PrerequisiteError."""
-    sandbox = ADAPTER.open(options or {}, notify)
-    try:
-        return run_cases(sandbox)
-    finally:
-        sandbox.close()
+    return run_quick(ADAPTER, notify, options)
 
 
 @contextmanager
@@ -99,10 +99,3 @@ def _engine() -> Iterator[Any]:
         raise PrerequisiteError(f"the Docker engine failed: {error}", hint=engine.HINT) from error
     finally:
         client.close()
-
-
-def _processors() -> set[int]:
-    try:
-        return os.sched_getaffinity(0)
-    except AttributeError:  # not Linux
-        return set(range(os.cpu_count() or 1))

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import yaml
 
 from evalkit import assets
-from evalkit.core.ports import Sandbox
-from evalkit.core.types import Execution, Limits, Program
+from evalkit.core.ports import Notify, Sandbox, SandboxAdapter
+from evalkit.core.types import Execution, Json, Limits, Program
 
 _LIMITS = Limits(wall_s=5.0, cpu_s=2.0, memory_mb=256)
 
@@ -65,6 +65,16 @@ def run_cases(sandbox: Sandbox, *, quick: bool = True) -> list[Finding]:
     chosen = [case for case in cases() if case.quick or not quick]
     futures = [(case, sandbox.submit(case.program)) for case in chosen]
     return [Finding(case.name, " or ".join(case.expect), _told(future.result())) for case, future in futures]
+
+
+def run_quick(adapter: SandboxAdapter, notify: Notify, options: dict[str, Json] | None = None) -> list[Finding]:
+    """Open a sandbox of this kind for the quick part of the set, and close it. Raises PrerequisiteError."""
+    adapter.prepare(options or {}, notify)
+    sandbox = adapter.open(options or {}, notify)
+    try:
+        return run_cases(sandbox)
+    finally:
+        sandbox.close()
 
 
 def _told(result: object) -> str:

@@ -15,7 +15,7 @@ from evalkit.core.ports import Sandbox
 from evalkit.core.types import Execution, Limits, Program, Void
 from evalkit.sandboxes import leftovers
 from evalkit.sandboxes.docker import ADAPTER
-from evalkit.sandboxes.pool import Pool
+from evalkit.sandboxes.pool import IDLE_S, Pool
 
 _LIMITS = Limits(wall_s=30.0, cpu_s=10.0, memory_mb=512)
 
@@ -45,7 +45,7 @@ def in_flight(pool: Sandbox) -> int:
 
 def containers_of(pool: Sandbox) -> set[str]:
     assert isinstance(pool, Pool)
-    return {str(worker._container._id) for worker in pool._workers if worker._container is not None}
+    return {str(worker._host._id) for worker in list(pool._workers) if worker._host is not None}
 
 
 def outcome(result: Execution | Void) -> str:
@@ -206,7 +206,7 @@ from evalkit.core.types import Program
 from evalkit.sandboxes.docker import ADAPTER
 pool = ADAPTER.open({"workers": 1}, lambda text: None)
 pool.submit(Program("k", "def f(): return 1", ("assert f() == 1",), entry_point="f")).result()
-print(*(worker._container._id for worker in pool._workers), flush=True)
+print(*(worker._host._id for worker in pool._workers), flush=True)
 sys.stdin.read()
 """
 
@@ -264,3 +264,22 @@ def test_an_own_image(client: Any) -> None:
         for image in client.images.list(filters={"label": "evalkit.sandbox.from=evalkit-test-base:latest"}):
             client.images.remove(image.id, force=True)
         client.images.remove("evalkit-test-base:latest")
+
+
+def test_idle_containers_are_gone_and_come_back(client: Any) -> None:
+    """After some seconds without a program no container is left; the next program brings one up again."""
+    now = [0.0]
+    pool = ADAPTER.open({"workers": 2}, print)
+    assert isinstance(pool, Pool)
+    pool.clock = lambda: now[0]
+    try:
+        futures = [pool.submit(slow(str(n))) for n in range(2)]
+        assert ["passed"] * 2 == [outcome(future.result(60)) for future in futures]
+        made = containers_of(pool)
+        assert len(made) == 2
+        now[0] += IDLE_S
+        eventually(lambda: not made & {found["Id"] for found in client.api.containers(all=True)})
+        assert outcome(pool.submit(program("later")).result(60)) == "passed"
+        assert len(containers_of(pool) - made) == 1
+    finally:
+        pool.close()

@@ -48,6 +48,18 @@ def test_the_starter_runs_at_once(folder: Path, capsys: pytest.CaptureFixture[st
     assert "every answer is stored" in capsys.readouterr().out
 
 
+def test_sandbox_is_one_override_more(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--sandbox KIND` is in the long form, as if the spec said it; an unknown kind is a mistake in the spec."""
+    assert cli._run(["run", "first.yaml", "--sandbox", "local", "--set", "seed=7"]) == 0
+    [run] = (folder / "runs").iterdir()
+    written = (run / "spec.lock.yaml").read_text()
+    assert "kind: local" in written
+    assert "seed: 7" in written
+    assert json.loads((run / "run.json").read_text())["sandbox_warning"] == ""  # no program was run
+    assert cli._run(["run", "first.yaml", "--sandbox", "chroot"]) == 2
+    assert "chroot" in capsys.readouterr().err
+
+
 def test_the_same_run_again_changes_no_byte(folder: Path) -> None:
     """Same spec, same store: the same report, results, rows and lock."""
     names = ("report.md", "results.json", "samples.jsonl", "samples.parquet", "evalkit.lock", "spec.lock.yaml")

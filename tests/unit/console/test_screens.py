@@ -227,6 +227,12 @@ def test_sandbox_test(screen: Callable[..., None]) -> None:
     screen("sandbox_test")
 
 
+def test_sandbox_test_with_several_right_classes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Any of the expected classes is right."""
+    console.show_sandbox_test([("ptrace", "violation or memory", "memory"), ("fork", "violation or memory", "passed")])
+    assert ["ok", "BROKEN"] == [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+
+
 def test_removed(screen: Callable[..., None]) -> None:
     """What was collected, by name, what stays and why, and one closing line."""
     console.show_removed(

@@ -192,6 +192,11 @@ VOID_STAMP = (
             ("PARTIAL: a partial run, limited to 5 items per task. These are not the scores of its spec.",),
         ),
         ({"only": ("s",)}, 0, ("PARTIAL: a partial run, only of s.",)),
+        (
+            {"only": ("s",), "sandbox_warning": "WEAKER SANDBOX: so."},
+            0,
+            ("WEAKER SANDBOX: so.", "PARTIAL: a partial run, only of s."),
+        ),
     ],
 )
 def test_stamps(row: Build, run: dict[str, object], void: int, expected: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from evalkit.core.types import Program, Void
 from evalkit.sandboxes import leftovers
 from evalkit.sandboxes.container import Container, ContainerLost
 from evalkit.sandboxes.docker import ADAPTER, bring_up
+from evalkit.sandboxes.host import Lines
 from evalkit.sandboxes.pool import Pool
 
 
@@ -44,7 +46,7 @@ def test_an_engine_elsewhere_is_not_ours_to_start() -> None:
 def test_the_engine_goes_away() -> None:
     """A pool whose engine is gone answers with void and the reason, quickly."""
     said: list[str] = []
-    pool = Pool("image", "{}", 2, 1024, said.append)
+    pool = Pool(partial(Container, "image", "{}", 1024), 2, said.append)
     try:
         results = [pool.submit(Program(key=str(n), code="", tests=())).result(30) for n in range(20)]
     finally:
@@ -62,7 +64,7 @@ def attached() -> tuple[Container, socket.socket]:
     ours, theirs = socket.socketpair()
     container = Container.__new__(Container)
     container._socket = ours
-    container._lines, container._frames, container._partial = [], bytearray(), bytearray()
+    container._lines, container._frames = Lines(), bytearray()
     container._out, container._stderr = bytearray(), bytearray()
     return container, theirs
 
