@@ -192,12 +192,12 @@ def measure(ways: dict[str, Way], rounds: int) -> dict[str, list[Round]]:
 
 def show(found: dict[str, list[Round]], missing: dict[str, str], first: str) -> None:
     rates = {name: statistics.median(one.rate for one in rounds) for name, rounds in found.items()}
-    print(f"{'':36}{'/s':>8}{'p50 ms':>9}{'p99 ms':>9}{'CPU ms':>9}{'x ' + first.partition(' -')[0]:>14}")
+    print(f"{'':36}{'/s':>8}{'p50 ms':>9}{'p99 ms':>9}{'CPU ms':>9}{'ratio':>9}")  # to `first`
     for name, rounds in found.items():
         times = sorted(1000 * seconds for one in rounds for seconds in one.times)
         cpu = statistics.median(1000 * one.cpu_s / len(one.times) for one in rounds)
         p50, p99 = times[len(times) // 2], times[min(len(times) - 1, len(times) * 99 // 100)]
-        ratio = f"{rates[name] / rates[first]:14.1f}" if first in rates else f"{'-':>14}"
+        ratio = f"{rates[name] / rates[first]:9.1f}" if first in rates else f"{'-':>9}"
         print(f"{name:36}{rates[name]:8.1f}{p50:9.1f}{p99:9.1f}{cpu:9.1f}{ratio}")
     for name, reason in missing.items():
         print(f"{name:36}  left out: {reason}")

@@ -113,7 +113,7 @@ class _Program:
         self._module = types.ModuleType("candidate")
 
     def load(self, source, preamble, setup, setup_names, cpu_s, memory_mb):
-        """Run the program's top level under its limits. What it raises crosses; [type, text] when it does not compile."""
+        """Run the program's top level under its limits; what it raises crosses. [type, text]: it does not compile."""
         module = self._module
         sys.modules["candidate"] = module
         code = self._prepare(source, cpu_s, memory_mb)

@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 from evalkit.core.errors import PrerequisiteError
-from evalkit.sandboxes.host import NoHost
 
 HINT = (
     "start Docker (on Debian or Ubuntu as root: evalkit sandbox up), or point DOCKER_HOST at an engine that runs; "
@@ -16,7 +15,7 @@ _TIMEOUT_S = 60
 _PROBE_TIMEOUT_S = 5
 
 
-class EngineLost(NoHost):
+class EngineLost(Exception):
     """The engine does not answer, or refuses to start containers. The text is the reason for a void."""
 
 
@@ -48,7 +47,7 @@ def is_podman(client: Any) -> bool:
 
 
 def ulimits(client: Any) -> list[dict[str, Any]] | None:
-    """Limits that a container must name: Podman's own are more than it may give without CAP_SYS_RESOURCE."""
+    """Limits that a container must name: Podman's own, a million each, are refused without CAP_SYS_RESOURCE."""
     limits = {"nofile": 1024, "nproc": 4096} if is_podman(client) else {}
     return [{"Name": name, "Soft": most, "Hard": most} for name, most in limits.items()] or None
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from evalkit.core.types import Execution, Limits
+from evalkit.sandboxes.docker import build
 
 Judge = Callable[..., Execution]
 _SUM = "numbers = map(int, input().split())\nprint(sum(numbers))\n"
@@ -134,17 +134,23 @@ def test_leaving_early_is_no_pass_in_process_either(judge: Judge, code: str) -> 
     assert ("runtime_error", "SystemExit") == (found.outcome, found.exception)
 
 
+_HOG = "import time\nend = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
+
+
 @pytest.fixture
-def busy() -> Iterator[None]:
-    """A machine that others use: four spinning processes for each processor."""
-    spin = [sys.executable, "-c", "while True: pass"]
-    hogs = [subprocess.Popen(spin) for _ in range(4 * (os.cpu_count() or 1))]
+def busy(client: Any) -> Iterator[None]:
+    """A machine that others use: four spinning containers for each processor. The kernel shares time out by container,
+    so processes of ours would take little from the sandbox."""
+    made = build(print)
+    hogs = [
+        client.containers.run(made, ["-c", _HOG], entrypoint="python3", remove=True, network_mode="none", detach=True)
+        for _ in range(4 * (os.cpu_count() or 1))
+    ]
     try:
         yield
     finally:
         for hog in hogs:
             hog.kill()
-            hog.wait()
 
 
 _SPIN = "import time\n\n\ndef f(x):\n    while time.process_time() < 1.2:\n        pass\n    return 2 * x\n"
