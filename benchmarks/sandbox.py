@@ -16,8 +16,8 @@ All with the same number of threads or workers, the rounds interleaved. The medi
 and p99 of single programs over all rounds (for evalkit: as the sandbox measured them, without the queue); and the
 processor time that the whole machine spent in the round, engine included, so nothing else should run meanwhile. The two
 ways with the docker command take a sample of the programs, spread evenly. Peers are taken from the Python of `--peers`;
-what cannot be imported there is left out, and the table says so. `--scaling` compares one worker with `--workers`
-instead.
+what cannot be imported there is left out, and the table says so. Containers run before a round of evalkit's begins.
+`--scaling` compares one worker with `--workers` instead.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ _PEERS = {
     "evalplus": "evalplus untrusted_check",
 }
 _FIRST = "docker run --rm"
+_WARM = 20
 Task = dict[str, Any]
 
 
@@ -88,6 +89,8 @@ def programs_of(tasks: list[Task]) -> list[Program]:
 
 def through(sandbox: Sandbox, programs: list[Program]) -> Way:
     def run() -> tuple[float, list[float]]:
+        for future in [sandbox.submit(program) for program in programs[:_WARM]]:  # idle workers have left meanwhile
+            future.result()
         began = time.perf_counter()
         results = [future.result() for future in [sandbox.submit(program) for program in programs]]
         seconds = time.perf_counter() - began

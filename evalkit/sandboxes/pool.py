@@ -19,7 +19,7 @@ from evalkit.core.types import Execution, Program, Void
 from evalkit.sandboxes.host import HostLost, NoHost, StartHost, WorkerHost
 from evalkit.sandboxes.messages import BadReply, job_line, read_result, silence_s
 
-IDLE_S = 10.0
+IDLE_S = 30.0
 _IN_FLIGHT = 3
 _QUEUED_PER_WORKER = 16
 _ATTEMPTS = 2
@@ -171,8 +171,9 @@ class Pool:
 
     def mark_down(self, reason: str) -> None:
         """No host can be started: for a while nobody needs to find that out again."""
-        if not self._is_down():
-            self._notify(f"sandbox: {reason}")
+        if self._is_down():  # a worker that was told so; a steady flow of programs must not put off the next try
+            return
+        self._notify(f"sandbox: {reason}")
         self._down = (reason, self.clock() + _DOWN_S)
 
     def _is_down(self) -> str:
