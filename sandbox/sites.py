@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import reprlib
 
 SITE = "__site__"
@@ -21,6 +22,7 @@ class Site:
         self.required = required
 
 
+@functools.lru_cache(maxsize=32)  # a task's answers come one after the other, and its tests can be long
 def rewrite_asserts(source, filename):
     """Compile `source` with every assert inside `with __site__(k):`. Returns (code, sites)."""
     tree = ast.parse(source, filename)
@@ -29,6 +31,7 @@ def rewrite_asserts(source, filename):
     return compile(tree, filename, "exec", dont_inherit=True), rewriter.sites
 
 
+@functools.lru_cache(maxsize=128)
 def rewrite_test(source, filename):
     """Compile one test of the `asserts` style; a failing comparison can tell both of its sides.
 
