@@ -1,9 +1,9 @@
 """Many programs, honest and hostile by turns, and what they leave behind: nothing.
 
-    python benchmarks/soak.py [--programs 100000] [--workers 2] [--every 10000] [--hostile 20] [--slow 500]
+    python benchmarks/soak.py [--programs 100000] [--workers 2] [--every 10000] [--other 50] [--slow 500]
 
-The programs are those of the adversarial set, in a seeded order: the honest ones, after every `--hostile` of them a
-hostile one, after every `--slow` one that only a time limit ends. Every class is checked. Prints throughput and this
+The programs are those of the adversarial set, in a seeded order: the quick honest ones, after every `--other` of them
+one of the others, most of which are hostile, after every `--slow` one that only a time limit ends. Every class is checked. Prints throughput and this
 process' memory as it goes, then what is left: inside the containers before they are closed (processes, files, abstract
 sockets), and outside after that (containers, child processes, threads, open files). Ends with 1 when a class was wrong,
 something was void or left, or memory grew by more than `--growth` MiB after the first tenth.
@@ -52,21 +52,20 @@ def f():
 """
 
 
-def endless(programs: list[Case], hostile: int, slow: int) -> Iterator[Case]:
-    """Honest cases round and round, each round in another order, a hostile one and a slow one now and then."""
+def endless(programs: list[Case], other: int, slow: int) -> Iterator[Case]:
+    """Quick honest cases round and round, each round in another order, any other and a slow one now and then."""
     draw = random.Random(_SEED)
     slow_ones = [case for case in programs if "timeout" in case.expect]
-    quick_ones = [case for case in programs if "timeout" not in case.expect]
-    honest_ones = [case for case in quick_ones if case.expect == ("passed",)]
-    hostile_ones = [case for case in quick_ones if case.expect != ("passed",)]
+    honest_ones = [case for case in programs if case.quick and case.expect == ("passed",)]
+    other_ones = [case for case in programs if case not in slow_ones and case not in honest_ones]
     count = 0
     while True:
         draw.shuffle(honest_ones)
         for case in honest_ones:
             count += 1
             yield case
-            if count % hostile == 0:
-                yield draw.choice(hostile_ones)
+            if count % other == 0:
+                yield draw.choice(other_ones)
             if count % slow == 0:
                 yield draw.choice(slow_ones)
 
@@ -129,10 +128,10 @@ class Tally:
             self._since = now
 
 
-def run(sandbox: Sandbox, programs: int, tally: Tally, hostile: int, slow: int) -> None:
+def run(sandbox: Sandbox, programs: int, tally: Tally, other: int, slow: int) -> None:
     """All programs, no more than a window of them at once."""
     waiting: deque[tuple[Case, Future[Execution | Void]]] = deque()
-    for number, case in enumerate(endless(cases(), hostile, slow)):
+    for number, case in enumerate(endless(cases(), other, slow)):
         if number == programs:
             break
         if len(waiting) == _WINDOW:
@@ -156,7 +155,7 @@ def soak(chosen: argparse.Namespace) -> list[str]:
     sandbox = ADAPTER.open({"workers": chosen.workers}, print)
     try:
         inside = probe(sandbox, chosen.workers)
-        run(sandbox, chosen.programs, tally, chosen.hostile, chosen.slow)
+        run(sandbox, chosen.programs, tally, chosen.other, chosen.slow)
         grown = rss_mb() - tally.warm_mb
         found = differences(inside, probe(sandbox, chosen.workers))
     finally:
@@ -182,8 +181,8 @@ def main() -> None:
     parser.add_argument("--programs", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--every", type=int, default=10_000, help="programs between two lines")
-    parser.add_argument("--hostile", type=int, default=20, help="honest programs between two hostile ones")
-    parser.add_argument("--slow", type=int, default=500, help="programs between two that only a time limit ends")
+    parser.add_argument("--other", type=int, default=50, help="quick honest programs between two others")
+    parser.add_argument("--slow", type=int, default=2000, help="programs between two that only a time limit ends")
     parser.add_argument("--growth", type=float, default=20.0, help="MiB that memory may grow by after the first tenth")
     found = soak(parser.parse_args())
     print("\n".join(found) or "nothing is left")

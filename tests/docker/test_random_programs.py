@@ -74,7 +74,7 @@ def test_a_short_soak() -> None:
         "600",
         "--every",
         "200",
-        "--hostile",
+        "--other",
         "2",
         "--slow",
         "75",
