@@ -3,7 +3,8 @@
     python benchmarks/soak.py [--programs 100000] [--workers 2] [--every 10000] [--other 50] [--slow 500]
 
 The programs are those of the adversarial set, in a seeded order: the quick honest ones, after every `--other` of them
-one of the others, most of which are hostile, after every `--slow` one that only a time limit ends. Every class is checked. Prints throughput and this
+one of the others, most of which are hostile, after every `--slow` one that only a time limit ends. Every class is
+checked. Prints throughput and this
 process' memory as it goes, then what is left: inside the containers before they are closed (processes, files, abstract
 sockets), and outside after that (containers, child processes, threads, open files). Ends with 1 when a class was wrong,
 something was void or left, or memory grew by more than `--growth` MiB after the first tenth.
