@@ -324,10 +324,10 @@ class RemoteValue(Remote):
             return self is other or _ask(self, "eq", other) is True
         return self._evalkit_value() == other
 
-    def __ne__(self, other: object) -> bool:
+    def __ne__(self, other: object) -> Any:
         if self is other or _is_remote(other):
             return self is not other and _ask(self, "ne", other) is True
-        return not self._evalkit_value() == other
+        return self._evalkit_value() != other
 
 
 _NOTHING = object()
