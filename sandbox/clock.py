@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-LONGEST_STRETCH = 4.0
+LONGEST_STRETCH = 9.0
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _SHORTEST_LOOK_S = 0.02
 

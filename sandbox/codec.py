@@ -19,6 +19,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from . import arrays
+from .subclasses import BASES, HOMED, MUTABLE, form
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 MAX_DEPTH = 150
 _MAX_ITEMS = 2_000_000
 _WIDE = 1 << 62
-MUTABLE = frozenset((list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict))
-_OWN_MODULES = frozenset(("candidate", "tests", "__main__"))
-_HOMED = frozenset((int, float, str, tuple))
 
 
 class TooLarge(Exception):
@@ -165,7 +163,7 @@ class Codec:
         if self.errors is not None and issubclass(kind, BaseException):
             return {"x": self.errors[0](value)}
         for ancestor in kind.__mro__:
-            if ancestor in _SUBCLASSABLE:
+            if ancestor in BASES:
                 return self._encode_subclass(value, ancestor, depth)
         return {"h": self._export(value)}
 
@@ -173,11 +171,11 @@ class Codec:
         number = self._marks.numbers.get(id(value))
         if number is not None:
             return {"u": number}
-        form = _form(type(value), ancestor)
-        if form == "live" and self.live:
+        crossing = form(type(value), ancestor)
+        if crossing == "live" and self.live:
             return {"h": [self._export(value)[0], "value", type(value).__name__[:100], ancestor.__name__]}
-        tree = self.encode(_SUBCLASSABLE[ancestor](value), depth)
-        if form == "home":
+        tree = self.encode(BASES[ancestor](value), depth)
+        if crossing == "home":
             return {"w": [tree, [self._export(value)[0], "home", type(value).__name__[:100], ancestor.__name__]]}
         if self._collecting and ancestor in MUTABLE:
             self._marks.take_over(value)
@@ -254,7 +252,7 @@ class Codec:
 
     def decode_home(self, payload: Json, depth: int) -> Any:
         base = self.decode(payload[0], depth)
-        if type(base) not in _HOMED:
+        if type(base) not in HOMED:
             raise Malformed("no value of a subclass")
         return self._adopt(payload[1], base)
 
@@ -276,25 +274,6 @@ class Codec:
 
     def decode_shared(self, name: Json) -> Any:
         return self._resolve(name)
-
-
-def _form(kind: type, ancestor: type) -> str:
-    """How a value of a subclass crosses. `plain`: as its base value. `home`: that, with a way back to its attributes.
-    `live`: it stays where it is, for it has methods that change it or operators of its own.
-    """
-    steps = kind.__mro__[: kind.__mro__.index(ancestor)]
-    own = [step for step in steps if step.__module__ in _OWN_MODULES]
-    if ancestor in MUTABLE or any(not _OPERATORS.isdisjoint(step.__dict__) for step in own):
-        return "live" if own else "plain"
-    return "home" if ancestor in _HOMED and (own or "_fields" in kind.__dict__) else "plain"
-
-
-_ARITHMETIC = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "divmod")
-_BITS = ("and", "or", "xor", "lshift", "rshift")
-_OTHERS = ("eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "abs", "invert", "bool", "call", "enter")
-_CONTAINER = ("len", "iter", "next", "getitem", "contains")
-_OPERATORS = frozenset(f"__{side}{name}__" for name in _ARITHMETIC + _BITS for side in ("", "r", "i"))
-_OPERATORS |= frozenset(f"__{name}__" for name in _OTHERS + _CONTAINER)
 
 
 def _zone(value: datetime.datetime | datetime.time) -> float | Literal[False] | None:
@@ -358,24 +337,6 @@ _ENCODERS: dict[type, Encoder] = {
     type(NotImplemented): lambda codec, value, depth: {"e": 1},
 }
 
-# How a subclass gives up its base value without running any method that it overrides.
-_SUBCLASSABLE: dict[type, Callable[[Any], Any]] = {
-    int: lambda value: int.__add__(value, 0),
-    float: lambda value: float.__add__(value, 0.0) if value == value else float("nan"),
-    str: lambda value: str.__add__("", value),
-    bytes: lambda value: bytes.__add__(b"", value),
-    bytearray: lambda value: bytearray.__add__(bytearray(), value),
-    list: lambda value: list(list.__iter__(value)),
-    tuple: lambda value: tuple(tuple.__iter__(value)),
-    dict: lambda value: dict(dict.items(value)),
-    set: lambda value: set(set.__iter__(value)),
-    frozenset: lambda value: frozenset(frozenset.__iter__(value)),
-    deque: lambda value: deque(deque.__iter__(value), value.maxlen),
-    complex: lambda value: complex.__add__(value, 0j),
-    Decimal: lambda value: Decimal(Decimal.__str__(value)),
-    Fraction: lambda value: Fraction(value.numerator, value.denominator),
-}
-
 
 def _integer(value: Any) -> int:
     """A text would do for Fraction, too, and may name a number that fills the memory."""
@@ -423,11 +384,3 @@ _DECODERS: dict[str, Decoder] = {
     "h": lambda codec, payload, depth: codec.decode_handle(payload),
     "o": lambda codec, payload, depth: codec.decode_own(payload),
 }
-
-
-def base_value(value: Any) -> Any:
-    """A value of a subclass as what it is at bottom."""
-    for ancestor in type(value).__mro__:
-        if ancestor in _SUBCLASSABLE:
-            return _SUBCLASSABLE[ancestor](value)
-    raise TypeError("no value of a plain kind")

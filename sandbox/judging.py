@@ -1,6 +1,6 @@
 """The trusted side of one program: runs the tests, calls the program through stand-ins, decides what each test says.
 
-One process per program. What it finds goes to the runner as JSON lines, each as soon as it is known:
+What it finds goes to the runner as JSON lines, each as soon as it is known:
 `plan` (labels), `test` (index, passed, message), `failure` (class, exception, message; the first one counts), `gone`,
 `void` and `end`.
 """
@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import builtins
 import decimal
-import gc
 import importlib
 import json
 import math
 import os
 import random
-import resource
 import socket
 import sys
 import types
 
 from . import proxies, sites
 from .exceptions import MIRRORS
-from .operations import OPERATIONS
 from .peer import Gone, Overflow, Peer, Violation
+from .permissions import MODULE, permit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     Job: TypeAlias = dict[str, Any]
     Plan: TypeAlias = Callable[[], None]
 
-_MODULE = "tests"
 _MESSAGE = 500
 _OUTCOMES_THERE = frozenset(("passed", "wrong_answer", "runtime_error", "memory"))
 _STANDARD = getattr(sys, "stdlib_module_names", ("math", "re", "itertools", "collections", "random", "copy", "string"))
@@ -73,7 +70,7 @@ class _Names(dict):  # type: ignore[type-arg]
     the entry point before everything."""
 
     def __init__(self, peer: Peer, entry_point: str | None) -> None:
-        super().__init__(__name__=_MODULE, __builtins__=builtins)
+        super().__init__(__name__=MODULE, __builtins__=builtins)
         self._peer = peer
         self._entry_point = entry_point
 
@@ -86,59 +83,9 @@ class _Names(dict):  # type: ignore[type-arg]
         return value
 
 
-_JOBS = 500
-_GROWTH_KB = 64 << 10
-_MEMORY = 1 << 30
-
-
-def serve(link: socket.socket, record_fd: int) -> None:
-    """Judge jobs until the runner is gone, or until a fresh process is the better choice for the next one.
-
-    That is so when anything but plain data came from a program, when it ended in a way of its own, when this process
-    has grown, or when tests left their mark on the builtins.
-    """
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    gc.enable()
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))  # an answer may grow when the tests look at it
-    record = Record(record_fd)
-    before, builtins_before = _peak_kb(), dict(vars(builtins))
-    for count in range(1, _JOBS + 1):
-        job, channel = _receive(link)
-        peer = peer_for(channel)
-        record.failed = False
-        in_order = judge(job, peer, record)
-        channel.close()
-        again = in_order and peer.plain and count < _JOBS
-        again = again and _peak_kb() - before < _GROWTH_KB and vars(builtins) == builtins_before
-        record.write(end=again)
-        if not again:
-            return
-
-
 def peer_for(channel: socket.socket) -> Peer:
     """Our end of a program's channel: it may ask for nothing but what `permit` allows."""
     return Peer(channel, permit=permit)
-
-
-def _receive(link: socket.socket) -> tuple[Job, socket.socket]:
-    """(job, channel) from the runner; ends this process when the runner is gone."""
-    head, fds, _, _ = socket.recv_fds(link, 4, 1)
-    if len(head) < 4 or not fds:
-        os._exit(0)
-    left, pieces = int.from_bytes(head, "big"), []
-    while left:
-        piece = link.recv(min(left, 1 << 20))
-        if not piece:
-            os._exit(0)
-        pieces.append(piece)
-        left -= len(piece)
-    return json.loads(b"".join(pieces)), socket.socket(fileno=fds[0])
-
-
-def _peak_kb() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def judge(job: Job, peer: Peer, record: Record) -> bool:
@@ -171,7 +118,7 @@ class _Judge:
         self._names[sites.RIGHT] = self._right
         self._names[sites.REACH] = self._reach
         self._names[sites.HELD] = self._held
-        sys.modules[_MODULE] = module = types.ModuleType(_MODULE)
+        sys.modules[MODULE] = module = types.ModuleType(MODULE)
         module.__dict__.update(self._names)
 
     def run(self) -> bool:
@@ -434,44 +381,3 @@ class _Watch:
             return False
         self._judge.reach(self._index, error)
         return True
-
-
-# -- what the program may do to the tests' objects -------------------------------------------------------------------
-
-_ON_INSTANCES = frozenset(OPERATIONS) - {
-    "enter",
-    "exit",
-    "await",
-    "issubclass",
-    "isinstance",
-    "call",
-    "iter",
-    "next",
-}
-
-
-def permit(op: str, args: list[Any], exported: list[Any]) -> None:
-    """Refuse everything but calls, iteration, and the public face of objects made from the tests' own classes."""
-    if not args:
-        raise PermissionError("nothing to do it to")
-    target = args[0]
-    if op in ("iter", "next") and hasattr(type(target), "__iter__"):
-        return
-    if op == "call" and any(target is one for one in exported) and (not isinstance(target, type) or _of_tests(target)):
-        return
-    if op == "isinstance" and len(args) == 2 and isinstance(args[1], type) and _of_tests(args[1]):
-        return
-    if op in _ON_INSTANCES and any(_of_tests(type(arg)) for arg in args):
-        if op in ("getattr", "setattr", "delattr"):
-            _permit_attribute(target, args[1])
-        return
-    raise PermissionError(f"{op} of {type(target).__name__} is not for programs")
-
-
-def _permit_attribute(target: Any, name: Any) -> None:
-    if not _of_tests(type(target)) or type(name) is not str or name.startswith("_"):
-        raise PermissionError(f"attribute {name!r} is not for programs")
-
-
-def _of_tests(kind: Any) -> bool:
-    return getattr(kind, "__module__", None) == _MODULE

@@ -6,7 +6,7 @@ import copy
 import math
 import operator
 
-from .codec import base_value
+from .subclasses import base_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

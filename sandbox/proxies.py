@@ -5,8 +5,9 @@ from __future__ import annotations
 import types
 
 from . import exceptions
-from .codec import PLAIN_TYPES, base_value
+from .codec import PLAIN_TYPES
 from .operations import BINARY, COMPARE, OPERATIONS
+from .subclasses import base_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

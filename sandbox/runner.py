@@ -16,8 +16,9 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from . import judging, report, verdict, whole
+from . import report, verdict, whole
 from .clock import Clock
+from .judge import serve
 
 PROTOCOL = 2
 _GRACE_S = 2.0
@@ -124,7 +125,7 @@ class _Runner:
 
 
 class _Judge:
-    """A process that runs tests (`judging.serve`). It is used again as long as it says so itself."""
+    """A process that runs tests (`judge.serve`). It is used again as long as it says so itself."""
 
     def __init__(self, control: socket.socket, others: tuple[int, ...]) -> None:
         ours, theirs = socket.socketpair()
@@ -136,7 +137,7 @@ class _Judge:
                 ours.close()
                 for fd in (self.notes, *others):
                     os.close(fd)
-                judging.serve(theirs, writer)
+                serve(theirs, writer)
             finally:
                 os._exit(0)
         theirs.close()

@@ -139,12 +139,12 @@ _HOG = "import time\nend = time.monotonic() + 60\nwhile time.monotonic() < end: 
 
 @pytest.fixture
 def busy(client: Any) -> Iterator[None]:
-    """A machine that others use: four spinning containers for each processor. The kernel shares time out by container,
+    """A machine that others use: three spinning containers for each processor. The kernel shares time out by container,
     so processes of ours would take little from the sandbox."""
     made = build(print)
     hogs = [
         client.containers.run(made, ["-c", _HOG], entrypoint="python3", remove=True, network_mode="none", detach=True)
-        for _ in range(4 * (os.cpu_count() or 1))
+        for _ in range(3 * (os.cpu_count() or 1))
     ]
     try:
         yield

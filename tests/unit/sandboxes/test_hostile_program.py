@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.judging import permit
 from sandbox.peer import MAX_FRAME, Gone, Overflow, Peer, Violation, receive_frame
+from sandbox.permissions import permit
 from sandbox.proxies import OPERATIONS, RemoteFunction
 
 _NUMBER = "the request's number"

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.judging import permit
 from sandbox.peer import Gone, Overflow, Peer, Violation, send_frame
+from sandbox.permissions import permit
 from sandbox.sites import bound_names, rewrite_asserts, short
 
 
