@@ -112,4 +112,5 @@ def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, trie
         peak_mb=execution.peak_mb if execution else None,
         limits=limits_of(tried.trial, tried.reference) if execution and tried.trial else None,
         reference=tried.reference.outcome if tried.reference else None,
+        readings=score.readings,
     )
