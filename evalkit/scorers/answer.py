@@ -14,11 +14,15 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 
+from msgspec import structs
+
 from evalkit.core.errors import DataError, SpecError
 from evalkit.core.templates import render
-from evalkit.core.types import Completion, Execution, Json, Program, Reference, Sample, Score
+from evalkit.core.types import Completion, Execution, Json, Program, Reference, Sample, Score, Share
 from evalkit.scorers import numbers
+from evalkit.scorers.gsm8k_rules import GSM8K_RULES, same_text
 
+_SHOWN = 64
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -77,8 +81,9 @@ class ExactScorer:
 class NumberScorer:
     """The number that the answer ends in equals the gold one, exactly, as a decimal number or a fraction.
 
-    Option `rules`: the extraction rules of `numbers.RULES` to try, in this order (default: all). The score records the
-    rule that found the number. A percentage is the number before its sign: 18% equals 18.
+    Option `rules`: the extraction rules of `numbers.RULES` to try, in this order (default: all); or the name of one of
+    `GSM8K_RULES`, which compares texts as the field does. The score records the rule that found the number, and what
+    either of the field's rules makes of the answer. A percentage is the number before its sign: 18% equals 18.
     """
 
     executes = False
@@ -86,13 +91,15 @@ class NumberScorer:
     def __init__(self, options: dict[str, Json]) -> None:
         _check_options("number", options, ("rules",))
         rules = options.get("rules", list(numbers.RULES))
+        self._text_rule = rules if isinstance(rules, str) and rules in GSM8K_RULES else None
         unknown = [rule for rule in rules if rule not in numbers.RULES] if isinstance(rules, list) else [rules]
-        if unknown or not rules:
+        if self._text_rule is None and (unknown or not rules):
             raise SpecError(
-                f"score.number.rules: {unknown} is no list of rules", hint=f"known: {', '.join(numbers.RULES)}"
+                f"score.number.rules: {unknown} is no list of rules",
+                hint=f"a list of {', '.join(numbers.RULES)}; or one of {', '.join(GSM8K_RULES)}",
             )
         self._options = options
-        self._rules = tuple(rules)
+        self._rules = () if self._text_rule else tuple(rules)
 
     def check(self, sample: Sample) -> None:
         """Raises DataError for a sample whose gold answer is no number."""
@@ -105,20 +112,29 @@ class NumberScorer:
         return None
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
-        gold = self._gold(sample)
-        found = numbers.find(completion.text, self._rules)
+        gold, gold_text = self._gold(sample)
+        texts = {rule: find(completion.text) for rule, find in GSM8K_RULES.items()}
+        right = {rule: text is not None and same_text(text, gold_text) for rule, text in texts.items()}
+        readings = {rule: Share(float(verdict)) for rule, verdict in right.items()}
         expected = f"expected {numbers.show(gold)}"
-        if found is None:
-            return Score("fail", 0.0, error_class="no_answer", reason=expected)
-        return _verdict(numbers.equal(found.value, gold), numbers.show(found.value), found.rule, expected)
+        if self._text_rule is not None:
+            text = texts[self._text_rule]
+            shown = None if text is None else text[:_SHOWN]
+            score = _verdict(right[self._text_rule], shown, self._text_rule, expected)
+        else:
+            found = numbers.find(completion.text, self._rules)
+            answer = None if found is None else numbers.show(found.value)
+            equal = found is not None and numbers.equal(found.value, gold)
+            score = _verdict(equal, answer, "" if found is None else found.rule, expected)
+        return structs.replace(score, readings=readings)
 
-    def _gold(self, sample: Sample) -> numbers.Number:
+    def _gold(self, sample: Sample) -> tuple[numbers.Number, str]:
         value = _gold(self._options, "number", sample)
-        text = str(value)
+        text = str(value).strip()
         gold = None if isinstance(value, bool) else numbers.parse(text)
         if gold is None:
             raise DataError(f"item {sample.id} of task {sample.task}: the gold answer '{text[:80]}' is no number")
-        return gold
+        return gold, text
 
 
 def _check_options(scorer: str, options: Mapping[str, Json], more: tuple[str, ...]) -> None:
@@ -143,7 +159,9 @@ def _gold(options: Mapping[str, Json], scorer: str, sample: Sample) -> Json:
     return render(options["answer"], sample.row, what=what, where=where, nulls=False)
 
 
-def _verdict(right: bool, answer: str, rule: str, expected: str) -> Score:
+def _verdict(right: bool, answer: str | None, rule: str, expected: str) -> Score:
+    if answer is None:
+        return Score("fail", 0.0, error_class="no_answer", reason=expected)
     if right:
         return Score("pass", 1.0, answer=answer, rule=rule)
     return Score("fail", 0.0, answer=answer, error_class="wrong_answer", rule=rule, reason=expected)
