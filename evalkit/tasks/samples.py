@@ -22,6 +22,8 @@ _FIELD_OPTIONS = {
     "code": ("prompt", "tests", "setup", "entry_point"),
     "exact": ("field",),
     "number": ("field",),
+    "regex": ("field",),
+    "json_schema": ("field",),
 }
 
 
