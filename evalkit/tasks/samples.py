@@ -24,6 +24,7 @@ _FIELD_OPTIONS = {
     "number": ("field",),
     "regex": ("field",),
     "json_schema": ("field",),
+    "math_verify": ("field",),
 }
 
 

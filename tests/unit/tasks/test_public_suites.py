@@ -36,3 +36,10 @@ def drawn(name: str, split: str = "test") -> list[Sample]:
 def test_gsm8k(split: str, count: int) -> None:
     """Every question, each with an id of its own and a gold number."""
     assert count == len({sample.id for sample in drawn("gsm8k", split)})
+
+
+def test_math500() -> None:
+    """500 problems; one copy of the file lacks subject and level in one row."""
+    found = drawn("math500")
+    assert 500 == len({sample.id for sample in found})
+    assert {"1", "2", "3", "4", "5", "none"} >= {sample.groups["level"] for sample in found}
