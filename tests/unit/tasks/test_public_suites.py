@@ -43,3 +43,10 @@ def test_math500() -> None:
     found = drawn("math500")
     assert 500 == len({sample.id for sample in found})
     assert {"1", "2", "3", "4", "5", "none"} >= {sample.groups["level"] for sample in found}
+
+
+def test_ifeval() -> None:
+    """541 prompts, each instruction of a known kind with the arguments it needs."""
+    found = drawn("ifeval")
+    assert (541, 834) == (len(found), sum(len(sample.row["instruction_id_list"]) for sample in found))
+    assert 25 == len({name for sample in found for name in sample.row["instruction_id_list"]})
