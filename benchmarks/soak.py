@@ -1,12 +1,13 @@
 """Many programs, honest and hostile by turns, and what they leave behind: nothing.
 
-    python benchmarks/soak.py [--programs 100000] [--workers 2] [--every 10000]
+    python benchmarks/soak.py [--programs 100000] [--workers 2] [--every 10000] [--other 50] [--slow 500]
 
-The programs are those of the adversarial set, in a seeded order. Those that are only ended by a time limit come once
-in `--slow` programs, for they would fill the time. Every class is checked. Prints throughput and this process' memory
-as it goes, then what is left: inside the containers before they are closed (processes, files, abstract sockets), and
-outside after that (containers, child processes, threads, open files). Ends with 1 when a class was wrong, something was
-void or left, or memory grew by more than `--growth` MiB after the first tenth.
+The programs are those of the adversarial set, in a seeded order: the quick honest ones, after every `--other` of them
+one of the others, most of which are hostile, after every `--slow` one that only a time limit ends. Every class is
+checked. Prints throughput and this
+process' memory as it goes, then what is left: inside the containers before they are closed (processes, files, abstract
+sockets), and outside after that (containers, child processes, threads, open files). Ends with 1 when a class was wrong,
+something was void or left, or memory grew by more than `--growth` MiB after the first tenth.
 """
 
 from __future__ import annotations
@@ -52,17 +53,20 @@ def f():
 """
 
 
-def endless(programs: list[Case], slow: int) -> Iterator[Case]:
-    """Quick cases round and round, each round in another order, and a slow one now and then."""
+def endless(programs: list[Case], other: int, slow: int) -> Iterator[Case]:
+    """Quick honest cases round and round, each round in another order, any other and a slow one now and then."""
     draw = random.Random(_SEED)
     slow_ones = [case for case in programs if "timeout" in case.expect]
-    quick_ones = [case for case in programs if "timeout" not in case.expect]
+    honest_ones = [case for case in programs if case.quick and case.expect == ("passed",)]
+    other_ones = [case for case in programs if case not in slow_ones and case not in honest_ones]
     count = 0
     while True:
-        draw.shuffle(quick_ones)
-        for case in quick_ones:
+        draw.shuffle(honest_ones)
+        for case in honest_ones:
             count += 1
             yield case
+            if count % other == 0:
+                yield draw.choice(other_ones)
             if count % slow == 0:
                 yield draw.choice(slow_ones)
 
@@ -125,10 +129,10 @@ class Tally:
             self._since = now
 
 
-def run(sandbox: Sandbox, programs: int, tally: Tally, slow: int) -> None:
+def run(sandbox: Sandbox, programs: int, tally: Tally, other: int, slow: int) -> None:
     """All programs, no more than a window of them at once."""
     waiting: deque[tuple[Case, Future[Execution | Void]]] = deque()
-    for number, case in enumerate(endless(cases(), slow)):
+    for number, case in enumerate(endless(cases(), other, slow)):
         if number == programs:
             break
         if len(waiting) == _WINDOW:
@@ -152,7 +156,7 @@ def soak(chosen: argparse.Namespace) -> list[str]:
     sandbox = ADAPTER.open({"workers": chosen.workers}, print)
     try:
         inside = probe(sandbox, chosen.workers)
-        run(sandbox, chosen.programs, tally, chosen.slow)
+        run(sandbox, chosen.programs, tally, chosen.other, chosen.slow)
         grown = rss_mb() - tally.warm_mb
         found = differences(inside, probe(sandbox, chosen.workers))
     finally:
@@ -178,7 +182,8 @@ def main() -> None:
     parser.add_argument("--programs", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--every", type=int, default=10_000, help="programs between two lines")
-    parser.add_argument("--slow", type=int, default=500, help="programs between two that only a time limit ends")
+    parser.add_argument("--other", type=int, default=50, help="quick honest programs between two others")
+    parser.add_argument("--slow", type=int, default=2000, help="programs between two that only a time limit ends")
     parser.add_argument("--growth", type=float, default=20.0, help="MiB that memory may grow by after the first tenth")
     found = soak(parser.parse_args())
     print("\n".join(found) or "nothing is left")

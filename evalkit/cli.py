@@ -311,11 +311,12 @@ def build(spec: Path | None) -> None:
 @sandbox.command()
 @click.argument("spec", required=False, type=click.Path(path_type=Path))
 @click.option("--kind", metavar="KIND", help="Which sandbox: docker, or local (weaker). Default: that of SPEC, docker.")
-def test(spec: Path | None, kind: str | None) -> int:
+@click.option("--all", "everything", is_flag=True, help="The whole set (minutes), not only its quick part.")
+def test(spec: Path | None, kind: str | None, everything: bool) -> int:
     """Run hostile programs in the sandbox, that of SPEC or the shipped one, and show what became of them."""
     from evalkit import console, project
 
-    findings = project.sandbox_test(console.progress_note, spec, kind)
+    findings = project.sandbox_test(console.progress_note, spec, kind, everything)
     console.show_sandbox_test(findings)
     return 0 if all(finding.right for finding in findings) else 4
 

@@ -357,12 +357,13 @@ def sandbox_build(notify: Notify, path: Path | None = None) -> str:
     return f"the sandbox is ready: image {build(notify, options)}\n{describe(options)}"
 
 
-def sandbox_test(notify: Notify, path: Path | None = None, kind: str | None = None) -> list[Finding]:
+def sandbox_test(notify: Notify, path: Path | None, kind: str | None, everything: bool) -> list[Finding]:
     """Hostile and honest programs: what should become of each, and what became of it."""
-    from evalkit.sandboxes.self_test import run_quick
+    from evalkit.sandboxes.self_test import cases, quick_cases, run_cases
 
     options = _sandbox_options(path)
-    return run_quick(registry.load("sandboxes", kind or str(options.get("kind", "docker"))), notify, options)
+    adapter = registry.load("sandboxes", kind or str(options.get("kind", "docker")))
+    return run_cases(adapter, cases() if everything else quick_cases(), options, notify)
 
 
 def sandbox_gc(everything: bool) -> Removed:

@@ -10,17 +10,37 @@ import binascii
 import re
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import EllipsisType
+    from typing import Any, Protocol, TypeGuard
+
+    from .codec import Json
+
+    class Array(Protocol):
+        """As much of numpy's array as is needed here."""
+
+        dtype: Any
+        shape: tuple[int, ...]
+
+        @property
+        def size(self) -> int: ...
+        def copy(self) -> Array: ...
+        def tobytes(self) -> bytes: ...
+        def __setitem__(self, key: EllipsisType, value: Array, /) -> None: ...
+
+
 _DTYPE = re.compile(r"[<>|](?:[biufcS][0-9]{1,5}|U[0-9]{1,5}|[Mm]8(?:\[[0-9]{0,4}[A-Za-z]{1,2}\])?)\Z")
 _MAX_DIMENSIONS = 32
 
 
-def is_array(value):
+def is_array(value: Any) -> TypeGuard[Array]:
     """Whether `value` is an array of numpy's own class that can cross."""
     numpy = _loaded(type(value))
     return numpy is not None and type(value) is numpy.ndarray and _DTYPE.match(value.dtype.str) is not None
 
 
-def is_scalar(value):
+def is_scalar(value: Any) -> bool:
     """Whether `value` is a scalar of one of numpy's own types that can cross."""
     numpy = _loaded(type(value))
     if numpy is None or not isinstance(value, numpy.generic):
@@ -28,13 +48,13 @@ def is_scalar(value):
     return value.dtype.type is type(value) and _DTYPE.match(value.dtype.str) is not None
 
 
-def pack(value):
+def pack(value: Any) -> Json:
     """The JSON form of an array or a scalar."""
     text = binascii.b2a_base64(value.tobytes(), newline=False).decode("ascii")
     return [value.dtype.str, list(value.shape), text]
 
 
-def unpack_array(payload):
+def unpack_array(payload: Json) -> Any:
     """The array. Raises ValueError or TypeError for what `pack` never makes, and without numpy."""
     name, shape, text = payload
     if type(name) is not str or _DTYPE.match(name) is None:
@@ -51,7 +71,7 @@ def unpack_array(payload):
     return numpy.frombuffer(content, dtype).reshape(shape)
 
 
-def unpack_scalar(payload):
+def unpack_scalar(payload: Json) -> Any:
     """The scalar. Raises like `unpack_array`."""
     array = unpack_array(payload)
     if array.shape != ():
@@ -59,7 +79,7 @@ def unpack_scalar(payload):
     return array[()]
 
 
-def refill(old, new):
+def refill(old: Array, new: Array) -> None:
     """Give the array `old` the content of `new`. Raises TypeError when they are not of one kind."""
     if old.dtype != new.dtype or old.size != new.size:
         raise TypeError("a change of kind")
@@ -68,12 +88,12 @@ def refill(old, new):
     old[...] = new
 
 
-def differs(before, value):
+def differs(before: Array, value: Array) -> bool:
     """Whether the array `value` is not what its copy `before` was."""
     return before.shape != value.shape or before.dtype != value.dtype or before.tobytes() != value.tobytes()
 
 
-def _imported():
+def _imported() -> Any:
     try:
         import numpy
     except ImportError as error:
@@ -81,7 +101,7 @@ def _imported():
     return numpy
 
 
-def _loaded(kind):
+def _loaded(kind: type) -> Any:
     """numpy, where it is loaded and the type may be one of its own."""
     if kind.__module__ != "numpy":
         return None

@@ -15,6 +15,15 @@ import types
 
 from .peer import Gone, Peer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn, TypeAlias
+
+    from .confinement import Cell
+
+    Limit: TypeAlias = Callable[[int, int], None]
+
 _CHANNEL_FD = 3
 FILE_BYTES = 16 << 20
 _PROCESSES = 64
@@ -25,7 +34,7 @@ _FILENAME = "<candidate>"
 _MESSAGE = 500
 
 
-def run(cell, channel_fd, out_fd, err_fd):
+def run(cell: Cell, channel_fd: int, out_fd: int, err_fd: int) -> NoReturn:
     """Become nobody, then serve the program's functions until the other side is gone. Never returns."""
     try:
         _detach(channel_fd, out_fd, err_fd)
@@ -41,7 +50,7 @@ def run(cell, channel_fd, out_fd, err_fd):
         os._exit(1)
 
 
-def _detach(channel_fd, out_fd, err_fd):
+def _detach(channel_fd: int, out_fd: int, err_fd: int) -> None:
     os.setsid()
     score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
     os.write(score, b"1000")
@@ -54,7 +63,7 @@ def _detach(channel_fd, out_fd, err_fd):
     os.umask(0o077)
 
 
-def _bound():
+def _bound() -> None:
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, FILE_BYTES),
@@ -67,7 +76,7 @@ def _bound():
         resource.setrlimit(kind, (most, most))
 
 
-def _serve(channel):
+def _serve(channel: socket.socket) -> NoReturn:
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8", errors="replace")
     sys.stdout = _writer(1)
     sys.stderr = _writer(2)
@@ -78,10 +87,10 @@ def _serve(channel):
         os._exit(0)
 
 
-def answer(channel, limit):
+def answer(channel: socket.socket, limit: Limit) -> None:
     """Serve the program's functions until the other side is gone. `limit(cpu_s, memory_mb)` puts limits in force."""
     program = _Program(limit, sys.setrecursionlimit, sys.getrecursionlimit())
-    operations = {
+    operations: dict[str, Callable[..., Any]] = {
         "hello": os.getpid,
         "load": program.load,
         "global": program.look_up,
@@ -92,12 +101,12 @@ def answer(channel, limit):
         Peer(channel, extra=operations).serve()
 
 
-def _limit(cpu_s, memory_mb):
+def _limit(cpu_s: int, memory_mb: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
 
 
-def _writer(fd):
+def _writer(fd: int) -> io.TextIOWrapper:
     return io.TextIOWrapper(
         io.FileIO(fd, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
     )
@@ -106,18 +115,20 @@ def _writer(fd):
 class _Program:
     """The candidate's module and what the tests may ask of it besides its functions."""
 
-    def __init__(self, limit, set_recursion_limit, recursion_limit):
+    def __init__(self, limit: Limit, set_recursion_limit: Callable[[int], None], recursion_limit: int) -> None:
         self._limit = limit
         self._set_recursion_limit = set_recursion_limit
         self._recursion_limit = recursion_limit
         self._module = types.ModuleType("candidate")
 
-    def load(self, source, preamble, setup, setup_names, cpu_s, memory_mb):
+    def load(
+        self, source: str, preamble: str, setup: str, setup_names: list[str], cpu_s: int, memory_mb: int
+    ) -> list[str] | None:
         """Run the program's top level under its limits; what it raises crosses. [type, text]: it does not compile."""
         module = self._module
         sys.modules["candidate"] = module
         code = self._prepare(source, cpu_s, memory_mb)
-        if type(code) is list:
+        if isinstance(code, list):
             return code
         if preamble:
             exec(compile(preamble, "<preamble>", "exec", dont_inherit=True), module.__dict__)
@@ -126,13 +137,13 @@ class _Program:
         exec(code, module.__dict__)
         return None
 
-    def run_whole(self, source, stdin, cpu_s, memory_mb):
+    def run_whole(self, source: str, stdin: str, cpu_s: int, memory_mb: int) -> int | list[str]:
         """Run the program as a script that reads `stdin`; its exit status, or [type, text] when it does not compile."""
         module = types.ModuleType("__main__")
         sys.modules["__main__"] = module
         sys.stdin = _stdin_of(stdin)
         code = self._prepare(source, cpu_s, memory_mb)
-        if type(code) is list:
+        if isinstance(code, list):
             return code
         try:
             exec(code, module.__dict__)
@@ -140,12 +151,12 @@ class _Program:
             return _status_of(error.code)
         return 0
 
-    def run_tests(self, tests, style, entry_point):
+    def run_tests(self, tests: list[str], style: str, entry_point: str | None) -> list[list[str]]:
         """Run the tests in the program's own globals: a row [outcome, exception or "", message] for each."""
         return [self._run_test(test, style, entry_point) for test in tests]
 
-    def _run_test(self, test, style, entry_point):
-        names = self._module.__dict__
+    def _run_test(self, test: str, style: str, entry_point: str | None) -> list[str]:
+        names: dict[Any, Any] = self._module.__dict__
         try:
             exec(compile(test, "<test>", "exec", dont_inherit=True), names)
             if style == "check":
@@ -159,7 +170,7 @@ class _Program:
             return ["runtime_error", name, f"{name}: {error}"[:_MESSAGE]]
         return ["passed", "", ""]
 
-    def _prepare(self, source, cpu_s, memory_mb):
+    def _prepare(self, source: str, cpu_s: int, memory_mb: int) -> types.CodeType | list[str]:
         """The compiled source, or why there is none; limits in force, and the same random numbers as in every run."""
         self._limit(cpu_s, memory_mb)
         self._set_recursion_limit(self._recursion_limit + _HARNESS_FRAMES)
@@ -172,17 +183,17 @@ class _Program:
         random.seed(1)
         return code
 
-    def _run_setup(self, setup):
+    def _run_setup(self, setup: str) -> None:
         try:
             exec(compile(setup, "<setup>", "exec", dont_inherit=True), self._module.__dict__)
         except Exception as error:  # noqa: BLE001 - a setup that builds on the program's own names runs later, in the tests
             sys.stderr.write(f"setup before the program: {type(error).__name__}: {error}\n")
 
-    def look_up(self, name):
+    def look_up(self, name: str) -> Any:
         return self._module.__dict__[name]
 
 
-def _stdin_of(text):
+def _stdin_of(text: str) -> io.TextIOWrapper:
     """A real file at descriptor 0, so that programs may read it in any way."""
     fd = os.open(".", os.O_TMPFILE | os.O_EXCL | os.O_RDWR, 0o600)
     with os.fdopen(fd, "wb", closefd=False) as stream:
@@ -193,7 +204,7 @@ def _stdin_of(text):
     return io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8", errors="replace")
 
 
-def _status_of(code):
+def _status_of(code: object) -> int:
     """The exit status that `sys.exit(code)` gives a process; a text is printed on stderr."""
     if code is None:
         return 0
@@ -203,8 +214,9 @@ def _status_of(code):
     return 1
 
 
-def _names_used(code):
-    found, waiting = set(), [code]
+def _names_used(code: types.CodeType) -> set[str]:
+    found: set[str] = set()
+    waiting = [code]
     while waiting:
         current = waiting.pop()
         found.update(current.co_names)

@@ -6,15 +6,19 @@ from collections import deque
 
 from . import arrays
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def snapshot(value):
+
+def snapshot(value: Any) -> Any:
     """What a list, dict, set, array ... holds, to see later whether it was changed."""
     if arrays.is_array(value):
         return value.copy()
     return list(value.items()) if isinstance(value, dict) else list(value)
 
 
-def differs(before, value):
+def differs(before: Any, value: Any) -> bool:
     """Whether `value` holds other objects than at its snapshot; what is inside them is their own affair."""
     if arrays.is_array(value):
         return arrays.differs(before, value)
@@ -26,7 +30,7 @@ def differs(before, value):
     return any(now[n] is not item for n, item in enumerate(before))
 
 
-def refill(old, new):
+def refill(old: Any, new: Any) -> None:
     """Give `old` the content of `new`. Raises TypeError when they are not of one kind."""
     if arrays.is_array(old) and arrays.is_array(new):
         arrays.refill(old, new)

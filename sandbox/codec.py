@@ -20,6 +20,16 @@ from fractions import Fraction
 
 from . import arrays
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+    from typing import Any, Literal, TypeAlias
+
+    Json: TypeAlias = Any  # a tree of JSON. Nothing says of which form: where it comes in, the other side made it
+    Handle: TypeAlias = list[Any]  # number, kind, name, builtin ancestor: see `proxies.describe`
+    Encoder: TypeAlias = Callable[["Codec", Any, int], Json]
+    Decoder: TypeAlias = Callable[["Codec", Json, int], Any]
+
 MAX_DEPTH = 150
 _MAX_ITEMS = 2_000_000
 _WIDE = 1 << 62
@@ -36,7 +46,7 @@ class Malformed(Exception):
     """The other side sent what no honest peer sends."""
 
 
-PLAIN_TYPES = {
+PLAIN_TYPES: dict[str, type] = {
     kind.__name__: kind
     for kind in (int, float, str, bool, list, tuple, dict, set, frozenset, bytes, bytearray, complex, type, object)
 }
@@ -47,15 +57,15 @@ _PLAIN_NAMES = {kind: name for name, kind in PLAIN_TYPES.items()}
 class Marks:
     """The lists, dicts, sets ... of one request, numbered alike on both sides, so that a reply can name them."""
 
-    def __init__(self):
-        self.known = []
-        self.numbers = {}
+    def __init__(self) -> None:
+        self.known: list[Any] = []
+        self.numbers: dict[int, int] = {}  # id → number
 
-    def add(self, value):
+    def add(self, value: Any) -> None:
         self.numbers[id(value)] = len(self.known)
         self.known.append(value)
 
-    def take_over(self, value):
+    def take_over(self, value: Any) -> None:
         """`value` is what the last one added was a plain copy of."""
         del self.numbers[id(self.known.pop())]
         self.add(value)
@@ -68,10 +78,18 @@ class Codec:
     `errors` are two functions for exceptions as values, out and in. `live`: values of own classes stay here.
     """
 
-    errors = None
+    errors: tuple[Callable[[BaseException], Json], Callable[[Json], BaseException]] | None = None
     live = False
 
-    def __init__(self, export, adopt, own, number_of, share, resolve):
+    def __init__(
+        self,
+        export: Callable[[Any], Handle],
+        adopt: Callable[..., Any],
+        own: Callable[[Json], Any],
+        number_of: Callable[[Any], int | None],
+        share: Callable[[Any], str | None],
+        resolve: Callable[[Json], Any],
+    ) -> None:
         self._export = export
         self._adopt = adopt
         self._own = own
@@ -81,14 +99,14 @@ class Codec:
         self._marks = Marks()
         self._collecting = False
 
-    def mark(self, marks, collecting):
+    def mark(self, marks: Marks, collecting: bool) -> None:
         """Which marks the next calls use, and whether they number what they meet."""
         self._marks = marks
         self._collecting = collecting
 
     # -- out ---------------------------------------------------------------------------------------------------
 
-    def encode(self, value, depth=0):
+    def encode(self, value: Any, depth: int = 0) -> Json:
         """The JSON form. Raises TooLarge."""
         kind = type(value)
         if value is None or kind is bool or kind is str:
@@ -106,7 +124,7 @@ class Codec:
             return encoder(self, value, depth + 1)
         return self._encode_other(value, kind, depth)
 
-    def _encode_mutable(self, value, kind, depth):
+    def _encode_mutable(self, value: Any, kind: type, depth: int) -> Json:
         number = self._marks.numbers.get(id(value))
         if number is not None:
             return {"u": number}
@@ -115,7 +133,7 @@ class Codec:
             self._marks.add(value)
         return tree
 
-    def _encode_array(self, value):
+    def _encode_array(self, value: arrays.Array) -> Json:
         number = self._marks.numbers.get(id(value))
         if number is not None:
             return {"u": number}
@@ -123,13 +141,13 @@ class Codec:
             self._marks.add(value)
         return {"N": arrays.pack(value)}
 
-    def encode_content(self, value, kind, depth=0):
+    def encode_content(self, value: Any, kind: type, depth: int = 0) -> Json:
         """The JSON form of a list, dict, set, array ... itself, even where it is marked."""
         if arrays.is_array(value):
             return {"N": arrays.pack(value)}
         return self.encode_items(value, depth + 1) if kind is list else _ENCODERS[kind](self, value, depth + 1)
 
-    def _encode_other(self, value, kind, depth):
+    def _encode_other(self, value: Any, kind: type, depth: int) -> Json:
         number = self._number_of(value)
         if number is not None:
             return {"o": number}
@@ -151,7 +169,7 @@ class Codec:
                 return self._encode_subclass(value, ancestor, depth)
         return {"h": self._export(value)}
 
-    def _encode_subclass(self, value, ancestor, depth):
+    def _encode_subclass(self, value: Any, ancestor: type, depth: int) -> Json:
         number = self._marks.numbers.get(id(value))
         if number is not None:
             return {"u": number}
@@ -165,17 +183,17 @@ class Codec:
             self._marks.take_over(value)
         return tree
 
-    def encode_items(self, items, depth):
+    def encode_items(self, items: Collection[Any], depth: int) -> list[Json]:
         if len(items) > _MAX_ITEMS:
             raise TooLarge(f"more than {_MAX_ITEMS} items")
         return [self.encode(item, depth) for item in items]
 
-    def encode_pairs(self, pairs, depth):
+    def encode_pairs(self, pairs: Iterable[tuple[Any, Any]], depth: int) -> list[Json]:
         return [[self.encode(key, depth), self.encode(item, depth)] for key, item in pairs]
 
     # -- in ----------------------------------------------------------------------------------------------------
 
-    def decode(self, tree, depth=0):
+    def decode(self, tree: Json, depth: int = 0) -> Any:
         """The value. Raises Malformed."""
         kind = type(tree)
         if kind is list:
@@ -195,72 +213,72 @@ class Codec:
         except (TypeError, ValueError, KeyError, IndexError, ArithmeticError, AttributeError) as error:
             raise Malformed(f"tag {tag!r}: {error}") from None
 
-    def _check(self, depth):
+    def _check(self, depth: int) -> None:
         if depth > MAX_DEPTH + 50:
             raise Malformed("nested too deep")
 
-    def decode_items(self, trees, depth):
+    def decode_items(self, trees: Json, depth: int) -> list[Any]:
         if type(trees) is not list:
             raise Malformed("items are no array")
         return [self.decode(tree, depth) for tree in trees]
 
-    def _marked(self, value):
+    def _marked(self, value: Any) -> Any:
         if self._collecting:
             self._marks.add(value)
         return value
 
-    def decode_mutable(self, make, trees, depth):
+    def decode_mutable(self, make: Callable[[list[Any]], Any], trees: Json, depth: int) -> Any:
         return self._marked(make(self.decode_items(trees, depth)))
 
-    def decode_dict(self, trees, depth):
+    def decode_dict(self, trees: Json, depth: int) -> Any:
         return self._marked(self.decode_pairs(trees, depth))
 
-    def decode_bytes(self, text):
+    def decode_bytes(self, text: Json) -> Any:
         return self._marked(bytearray.fromhex(text))
 
-    def decode_array(self, payload):
+    def decode_array(self, payload: Json) -> Any:
         return self._marked(arrays.unpack_array(payload))
 
-    def decode_mark(self, number):
+    def decode_mark(self, number: Json) -> Any:
         if type(number) is not int or number < 0:
             raise Malformed("no value has this mark")
         return self._marks.known[number]
 
-    def decode_pairs(self, trees, depth):
+    def decode_pairs(self, trees: Json, depth: int) -> dict[Any, Any]:
         if type(trees) is not list:
             raise Malformed("pairs are no array")
         return {self.decode(key, depth): self.decode(item, depth) for key, item in trees}
 
-    def decode_handle(self, payload):
+    def decode_handle(self, payload: Json) -> Any:
         return self._adopt(payload)
 
-    def decode_home(self, payload, depth):
+    def decode_home(self, payload: Json, depth: int) -> Any:
         base = self.decode(payload[0], depth)
         if type(base) not in _HOMED:
             raise Malformed("no value of a subclass")
         return self._adopt(payload[1], base)
 
-    def decode_counter(self, trees, depth):
+    def decode_counter(self, trees: Json, depth: int) -> Any:
         return self._marked(Counter(self.decode_pairs(trees, depth)))
 
-    def decode_default(self, payload, depth):
-        made = defaultdict(self.decode(payload[0], depth))
+    def decode_default(self, payload: Json, depth: int) -> Any:
+        made: defaultdict[Any, Any] = defaultdict(self.decode(payload[0], depth))
         made.update(self.decode_pairs(payload[1], depth))
         return self._marked(made)
 
-    def decode_error(self, tree):
+    def decode_error(self, tree: Json) -> BaseException:
         if self.errors is None:
             raise Malformed("no exceptions as values")
         return self.errors[1](tree)
 
-    def decode_own(self, number):
+    def decode_own(self, number: Json) -> Any:
         return self._own(number)
 
-    def decode_shared(self, name):
+    def decode_shared(self, name: Json) -> Any:
         return self._resolve(name)
 
 
-def _form(kind, ancestor):
+def _form(kind: type, ancestor: type) -> str:
     """How a value of a subclass crosses. `plain`: as its base value. `home`: that, with a way back to its attributes.
     `live`: it stays where it is, for it has methods that change it or operators of its own.
     """
@@ -279,7 +297,7 @@ _OPERATORS = frozenset(f"__{side}{name}__" for name in _ARITHMETIC + _BITS for s
 _OPERATORS |= frozenset(f"__{name}__" for name in _OTHERS + _CONTAINER)
 
 
-def _zone(value):
+def _zone(value: datetime.datetime | datetime.time) -> float | Literal[False] | None:
     """The seconds of a fixed time zone, None for none; False where the zone is of another kind."""
     if value.tzinfo is None:
         return None
@@ -288,7 +306,7 @@ def _zone(value):
     return value.tzinfo.utcoffset(None).total_seconds()
 
 
-def _encode_moment(codec, value, depth):
+def _encode_moment(codec: Codec, value: Any, depth: int) -> Json:
     zone = _zone(value)
     if zone is False:
         return {"h": codec._export(value)}
@@ -298,17 +316,17 @@ def _encode_moment(codec, value, depth):
     return {"dt": [*day, value.hour, value.minute, value.second, value.microsecond, zone, value.fold]}
 
 
-def _decode_moment(make, payload):
+def _decode_moment(make: Callable[..., Any], payload: Json) -> Any:
     *numbers, zone, fold = payload
     zone = None if zone is None else datetime.timezone(datetime.timedelta(seconds=zone))
     return make(*numbers, zone, fold=fold)
 
 
-def _encode_float_pair(codec, value, depth):
+def _encode_float_pair(codec: Codec, value: complex, depth: int) -> Json:
     return {"c": [codec.encode(value.real), codec.encode(value.imag)]}
 
 
-_ENCODERS = {
+_ENCODERS: dict[type, Encoder] = {
     tuple: lambda codec, value, depth: {"t": codec.encode_items(value, depth)},
     dict: lambda codec, value, depth: {"d": codec.encode_pairs(value.items(), depth)},
     set: lambda codec, value, depth: {"s": codec.encode_items(value, depth)},
@@ -341,7 +359,7 @@ _ENCODERS = {
 }
 
 # How a subclass gives up its base value without running any method that it overrides.
-_SUBCLASSABLE = {
+_SUBCLASSABLE: dict[type, Callable[[Any], Any]] = {
     int: lambda value: int.__add__(value, 0),
     float: lambda value: float.__add__(value, 0.0) if value == value else float("nan"),
     str: lambda value: str.__add__("", value),
@@ -359,14 +377,14 @@ _SUBCLASSABLE = {
 }
 
 
-def _integer(value):
+def _integer(value: Any) -> int:
     """A text would do for Fraction, too, and may name a number that fills the memory."""
     if type(value) is not int:
         raise TypeError("a fraction of other than integers")
     return value
 
 
-_DECODERS = {
+_DECODERS: dict[str, Decoder] = {
     "i": lambda codec, payload, depth: int(payload, 16),
     "f": lambda codec, payload, depth: float(payload),
     "t": lambda codec, payload, depth: tuple(codec.decode_items(payload, depth)),
@@ -407,7 +425,7 @@ _DECODERS = {
 }
 
 
-def base_value(value):
+def base_value(value: Any) -> Any:
     """A value of a subclass as what it is at bottom."""
     for ancestor in type(value).__mro__:
         if ancestor in _SUBCLASSABLE:

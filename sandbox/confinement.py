@@ -13,6 +13,10 @@ from typing import Protocol
 
 from . import sweeping
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 _WORK = "/work"
 _RUNNER_UID = 1000
 _PROGRAM_UID = 1000
@@ -52,38 +56,38 @@ def choose() -> Confinement:
 class ByUser:
     """Hands out cells whose walls are user ids."""
 
-    def cell(self, uid):
+    def cell(self, uid: int) -> Cell:
         return _UserCell(uid)
 
-    def become_runner(self):
+    def become_runner(self) -> None:
         os.setgroups([])
         os.setresgid(_RUNNER_UID, _RUNNER_UID, _RUNNER_UID)
         os.setresuid(_RUNNER_UID, _RUNNER_UID, _RUNNER_UID)
 
 
 class _UserCell:
-    def __init__(self, uid):
+    def __init__(self, uid: int) -> None:
         self.uid = uid
         self.folder = f"{_WORK}/{uid}"
         os.mkdir(self.folder, 0o700)
         os.chown(self.folder, uid, uid)
 
-    def fork(self):
+    def fork(self) -> int:
         return os.fork()
 
-    def enter(self):
+    def enter(self) -> None:
         os.setgroups([])
         os.setresgid(self.uid, self.uid, self.uid)
         os.setresuid(self.uid, self.uid, self.uid)
 
-    def sweep(self, known):
+    def sweep(self, known: set[int]) -> tuple[int, bool]:
         return sweeping.sweep(self.uid, self.folder, known)
 
 
 class ByNamespace:
     """Hands out cells whose walls are namespaces. Needs CAP_SYS_ADMIN in the worker's own user namespace."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         from . import kernel, launch  # not in a container: every program's process would carry ctypes along
 
         self._kernel = kernel
@@ -92,33 +96,33 @@ class ByNamespace:
         with open(launch.FILTER, "rb") as stream:
             self._filter = stream.read()
 
-    def cell(self, uid):
+    def cell(self, uid: int) -> Cell:
         return _NamespaceCell(self, uid)
 
-    def become_runner(self):
+    def become_runner(self) -> None:
         self.give_up()
 
-    def enter_processes(self):
+    def enter_processes(self) -> None:
         """The next children are in a process namespace of their own."""
         self._kernel.unshare(self._kernel.CLONE_NEWPID)
 
-    def leave_processes(self):
+    def leave_processes(self) -> None:
         self._kernel.setns(self._home, self._kernel.CLONE_NEWPID)
 
-    def enter_files(self):
+    def enter_files(self) -> None:
         """Mounts of this process's own: only its own processes in /proc, and folders that nobody else sees."""
         kernel = self._kernel
         kernel.unshare(kernel.CLONE_NEWNS)
         kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
         self._launch.mount_writable("")
 
-    def become_program(self):
+    def become_program(self) -> None:
         """A user namespace of its own, so that it has no rights over anything outside of it, and none in it."""
         self._kernel.unshare(self._kernel.CLONE_NEWUSER)
         self._launch.map_user(_PROGRAM_UID, 0, _PROGRAM_UID, 0)
         self.give_up()
 
-    def give_up(self):
+    def give_up(self) -> None:
         self._kernel.keep_capabilities(())
         self._kernel.no_new_privileges()
         self._kernel.install_filter(self._filter)
@@ -127,7 +131,7 @@ class ByNamespace:
 class _NamespaceCell:
     """The first process of its namespace does nothing but collect orphans; the program's is the second."""
 
-    def __init__(self, walls, uid):
+    def __init__(self, walls: ByNamespace, uid: int) -> None:
         self.uid = uid
         self.folder = _WORK
         self._walls = walls
@@ -136,25 +140,25 @@ class _NamespaceCell:
         if self._first == 0:
             _collect_orphans(walls)
 
-    def fork(self):
+    def fork(self) -> int:
         """Fork into the namespace; the spawner's next children are in its own again."""
         pid = os.fork()
         if pid:
             self._walls.leave_processes()
         return pid
 
-    def enter(self):
+    def enter(self) -> None:
         self._walls.enter_files()
         self._walls.become_program()
 
-    def sweep(self, known):
+    def sweep(self, known: set[int]) -> tuple[int, bool]:
         """The kernel ends whatever is in the namespace with its first process, and its mounts with that."""
         os.kill(self._first, signal.SIGKILL)
         os.waitpid(self._first, 0)
         return 0, True
 
 
-def _collect_orphans(walls):
+def _collect_orphans(walls: ByNamespace) -> NoReturn:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         os.closerange(0, 256)

@@ -6,27 +6,34 @@ import builtins
 
 from .codec import TooLarge
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .codec import Json
+    from .peer import Peer
+
 _TEXT = 2000
 
-_BUILTIN_ERRORS = {
+_BUILTIN_ERRORS: dict[str, type[BaseException]] = {
     name: value
     for name, value in vars(builtins).items()
     if isinstance(value, type) and issubclass(value, BaseException) and value.__name__ == name
 }
-MIRRORS = {}  # local class → the number of the class that it mirrors
+MIRRORS: dict[type[BaseException], int] = {}  # local class → the number of the class that it mirrors
 
 
-def builtin_ancestor(kind):
+def builtin_ancestor(kind: type[BaseException]) -> str:
     """The nearest builtin exception of a class."""
     return next(step.__name__ for step in kind.__mro__ if _BUILTIN_ERRORS.get(step.__name__) is step)
 
 
-def _crossed_text(error):
+def _crossed_text(error: BaseException) -> str:
     crossed = getattr(error, "crossed", None)
     return crossed[1] if crossed else BaseException.__str__(error)
 
 
-def mirror(number, name, ancestor):
+def mirror(number: int, name: str, ancestor: str) -> type[BaseException]:
     """A local exception class for one of the other side, usable in `except`."""
     parent = _BUILTIN_ERRORS.get(ancestor, Exception)
     made = type(
@@ -36,10 +43,10 @@ def mirror(number, name, ancestor):
     return made
 
 
-def exception_to(peer, error):
+def exception_to(peer: Peer, error: BaseException) -> Json:
     """An exception as data: type name, nearest builtin, text, arguments, attributes; its own class as a handle."""
     kind = type(error)
-    tree = {"name": kind.__name__[:100], "base": builtin_ancestor(kind), "text": _text_of(error)}
+    tree: dict[str, Json] = {"name": kind.__name__[:100], "base": builtin_ancestor(kind), "text": _text_of(error)}
     if kind is TooLarge:
         tree["base"] = "TooLarge"
         return tree
@@ -56,14 +63,14 @@ def exception_to(peer, error):
     return tree
 
 
-def _text_of(error):
+def _text_of(error: BaseException) -> str:
     try:
         return str(error)[:_TEXT]
     except BaseException as second:  # noqa: BLE001 - __str__ belongs to the program
         return f"(its text raised {type(second).__name__})"
 
 
-def _line_of(error):
+def _line_of(error: BaseException) -> int:
     line, trace = 0, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == "<candidate>":
@@ -72,7 +79,7 @@ def _line_of(error):
     return line
 
 
-def exception_from(peer, tree):
+def exception_from(peer: Peer, tree: Json) -> BaseException:
     """The local exception for one that crossed; it carries `crossed` = (type name, text, line)."""
     name, base, text = str(tree["name"])[:100], tree["base"], str(tree["text"])[:_TEXT]
     if base == "TooLarge":
@@ -88,11 +95,11 @@ def exception_from(peer, tree):
         if key.isidentifier() and not key.startswith("_"):
             setattr(error, key, value)
     line = tree.get("line")
-    error.crossed = (name, text, line if type(line) is int else 0)
+    error.crossed = (name, text, line if type(line) is int else 0)  # type: ignore[attr-defined]
     return error
 
 
-def _construct(kind, name, args, text):
+def _construct(kind: type[BaseException], name: str, args: list[Any], text: str) -> BaseException:
     try:
         error = kind(*args)
     except TypeError:  # UnicodeDecodeError and the like want what did not cross

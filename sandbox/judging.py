@@ -25,6 +25,14 @@ from .exceptions import MIRRORS
 from .operations import OPERATIONS
 from .peer import Gone, Overflow, Peer, Violation
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Literal, NoReturn, TypeAlias
+
+    Job: TypeAlias = dict[str, Any]
+    Plan: TypeAlias = Callable[[], None]
+
 _MODULE = "tests"
 _MESSAGE = 500
 _OUTCOMES_THERE = frozenset(("passed", "wrong_answer", "runtime_error", "memory"))
@@ -38,38 +46,38 @@ class _Stop(BaseException):
 class Record:
     """What is known so far; every line is written at once, so that a killed judge loses nothing."""
 
-    def __init__(self, fd):
+    def __init__(self, fd: int) -> None:
         self._fd = fd
         self.failed = False
 
-    def write(self, **line):
+    def write(self, **line: Any) -> None:
         data = json.dumps(line).encode("ascii") + b"\n"
         while data:
             data = data[os.write(self._fd, data) :]
 
-    def test(self, index, passed, message=""):
+    def test(self, index: int, passed: bool, message: str = "") -> None:
         self.write(test=[index, passed, message[:_MESSAGE]])
 
-    def failure(self, outcome, exception, message):
+    def failure(self, outcome: str, exception: str | None, message: str) -> None:
         if not self.failed:
             self.failed = True
             self.write(failure=[outcome, exception, message[:_MESSAGE]])
 
-    def void(self, reason):
+    def void(self, reason: str) -> NoReturn:
         self.write(void=reason[:_MESSAGE])
         raise _Stop
 
 
-class _Names(dict):
+class _Names(dict):  # type: ignore[type-arg]
     """The tests' globals. A name they do not have is looked up in the program; builtins go before the program's names,
     the entry point before everything."""
 
-    def __init__(self, peer, entry_point):
+    def __init__(self, peer: Peer, entry_point: str | None) -> None:
         super().__init__(__name__=_MODULE, __builtins__=builtins)
         self._peer = peer
         self._entry_point = entry_point
 
-    def __missing__(self, name):
+    def __missing__(self, name: str) -> Any:
         if name.startswith("__") or (hasattr(builtins, name) and name != self._entry_point):
             raise KeyError(name)
         value = self._peer.request("global", name)
@@ -83,7 +91,7 @@ _GROWTH_KB = 64 << 10
 _MEMORY = 1 << 30
 
 
-def serve(link, record_fd):
+def serve(link: socket.socket, record_fd: int) -> None:
     """Judge jobs until the runner is gone, or until a fresh process is the better choice for the next one.
 
     That is so when anything but plain data came from a program, when it ended in a way of its own, when this process
@@ -109,12 +117,12 @@ def serve(link, record_fd):
             return
 
 
-def peer_for(channel):
+def peer_for(channel: socket.socket) -> Peer:
     """Our end of a program's channel: it may ask for nothing but what `permit` allows."""
     return Peer(channel, permit=permit)
 
 
-def _receive(link):
+def _receive(link: socket.socket) -> tuple[Job, socket.socket]:
     """(job, channel) from the runner; ends this process when the runner is gone."""
     head, fds, _, _ = socket.recv_fds(link, 4, 1)
     if len(head) < 4 or not fds:
@@ -129,11 +137,11 @@ def _receive(link):
     return json.loads(b"".join(pieces)), socket.socket(fileno=fds[0])
 
 
-def _peak_kb():
+def _peak_kb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def judge(job, peer, record):
+def judge(job: Job, peer: Peer, record: Record) -> bool:
     """Judge one job; True when it came to an end in good order. Never raises: what goes wrong here is void."""
     random.seed(0)
     decimal.setcontext(decimal.Context())
@@ -149,12 +157,16 @@ def judge(job, peer, record):
 
 
 class _Judge:
-    def __init__(self, job, peer, record):
+    _reached: set[int]  # asserts that were reached; those of them that did not hold yet; those that failed
+    _open: set[int]
+    _bad: set[int]
+
+    def __init__(self, job: Job, peer: Peer, record: Record) -> None:
         self._job = job
         self._peer = peer
         self._record = record
         self._names = _Names(peer, job["entry_point"])
-        self._seen = {}
+        self._seen: dict[str, Any] = {}
         self._names[sites.LEFT] = self._left
         self._names[sites.RIGHT] = self._right
         self._names[sites.REACH] = self._reach
@@ -162,7 +174,7 @@ class _Judge:
         sys.modules[_MODULE] = module = types.ModuleType(_MODULE)
         module.__dict__.update(self._names)
 
-    def run(self):
+    def run(self) -> bool:
         """True when the program was still there at the end and had kept to the protocol."""
         try:
             self._run()
@@ -176,7 +188,7 @@ class _Judge:
             return True
         return False
 
-    def _run(self):
+    def _run(self) -> None:
         if self._job["style"] == "stdin":
             self._run_whole()
             return
@@ -188,7 +200,7 @@ class _Judge:
         self._prepare_tests("setup")
         execute()
 
-    def _plan(self):
+    def _plan(self) -> Plan:
         plan = self._plan_check if self._job["style"] == "check" else self._plan_asserts
         if not self._job["in_process"]:
             return plan()
@@ -198,7 +210,7 @@ class _Judge:
 
     # -- before the tests ----------------------------------------------------------------------------------------
 
-    def _prepare_tests(self, part):
+    def _prepare_tests(self, part: str) -> None:
         if not self._job[part]:
             return
         try:
@@ -209,13 +221,13 @@ class _Judge:
             self._fail(error)
             raise _Stop from None
 
-    def _greet(self):
+    def _greet(self) -> None:
         try:
             self._peer.request("hello")
         except (Gone, Violation):  # nothing of the program has run yet
             self._record.void("the program's process did not start")
 
-    def _load(self):
+    def _load(self) -> None:
         job = self._job
         try:
             bound = sites.bound_names(job["setup"])
@@ -224,7 +236,7 @@ class _Judge:
         limits = (math.ceil(job["cpu_s"]), job["memory_mb"])
         self._loaded("load", job["code"], job["preamble"], job["setup"], bound, *limits)
 
-    def _loaded(self, op, *args):
+    def _loaded(self, op: str, *args: Any) -> Any:
         """Have the program's source run; what it raises is its failure, and the end."""
         try:
             found = self._peer.request(op, *args)
@@ -240,7 +252,7 @@ class _Judge:
 
     # -- programs that are run whole, and tests that run in the program's own process -------------------------------
 
-    def _run_whole(self):
+    def _run_whole(self) -> None:
         job = self._job
         self._record.write(plan=job["tests"])
         self._greet()
@@ -250,7 +262,7 @@ class _Judge:
             self._record.failure("runtime_error", "SystemExit", f"the program ended with status {status}")
         self._record.test(0, not status)
 
-    def _run_there(self):
+    def _run_there(self) -> None:
         """The verdict is the program's own process's, and so within its reach: the result says so."""
         found = self._peer.request("tests", self._job["tests"], self._job["style"], self._job["entry_point"])
         if not _is_table(found, len(self._job["tests"])):
@@ -262,7 +274,7 @@ class _Judge:
 
     # -- tests as single statements ------------------------------------------------------------------------------
 
-    def _plan_asserts(self):
+    def _plan_asserts(self) -> Plan:
         codes = []
         for index, test in enumerate(self._job["tests"]):
             try:
@@ -274,7 +286,7 @@ class _Judge:
         self._record.write(plan=[_one_line(test) for test in self._job["tests"]])
         return lambda: self._run_asserts(codes)
 
-    def _run_asserts(self, codes):
+    def _run_asserts(self, codes: list[tuple[types.CodeType, set[int]]]) -> None:
         for index, (code, required) in enumerate(codes):
             self._seen.clear()
             try:
@@ -293,7 +305,7 @@ class _Judge:
 
     # -- tests as one function check(candidate) ----------------------------------------------------------------
 
-    def _plan_check(self):
+    def _plan_check(self) -> Plan:
         try:
             code, found = sites.rewrite_asserts(self._job["tests"][0], "<tests>")
         except (SyntaxError, ValueError) as error:
@@ -307,7 +319,7 @@ class _Judge:
         self._reached, self._bad = set(), set()
         return lambda: self._run_check(code, found)
 
-    def _run_check(self, code, found):
+    def _run_check(self, code: types.CodeType, found: list[sites.Site]) -> None:
         complete = False
         try:
             exec(code, self._names)
@@ -327,13 +339,13 @@ class _Judge:
         if self._peer.broken is not None:
             raise self._peer.broken
 
-    def _entry(self):
+    def _entry(self) -> Any:
         try:
             return self._names[self._job["entry_point"]]
         except KeyError:
             raise NameError(f"name {self._job['entry_point']!r} is not defined") from None
 
-    def reach(self, index, error):
+    def reach(self, index: int, error: BaseException | None) -> None:
         """One evaluation of an assert statement ended, with `error` or None."""
         if error is not None:
             message = self._fail(error)
@@ -346,24 +358,24 @@ class _Judge:
 
     # -- what went wrong -------------------------------------------------------------------------------------------
 
-    def _left(self, value):
+    def _left(self, value: Any) -> Any:
         self._seen["left"] = value
         return value
 
-    def _reach(self, index):
+    def _reach(self, index: int) -> Literal[True]:
         self._reached.add(index)
         self._open.add(index)
         return True
 
-    def _held(self, index):
+    def _held(self, index: int) -> Literal[True]:
         self._open.discard(index)
         return True
 
-    def _right(self, value):
+    def _right(self, value: Any) -> Any:
         self._seen["right"] = value
         return value
 
-    def _fail(self, error):
+    def _fail(self, error: BaseException) -> str:
         """Record what an exception means for the program; the message for the test."""
         crossed = getattr(error, "crossed", None)
         if crossed is not None:
@@ -379,7 +391,7 @@ class _Judge:
             self._record.failure("memory" if name == "MemoryError" else "runtime_error", name, message)
         return message
 
-    def _difference(self, error):
+    def _difference(self, error: AssertionError) -> str:
         text = str(error.args[0])[:200] if error.args and type(error.args[0]) in (str, int, float) else ""
         if "left" not in self._seen or "right" not in self._seen:
             return text or "the assertion is false"
@@ -387,7 +399,7 @@ class _Judge:
         return f"{both} ({text})" if text else both
 
 
-def _is_table(found, rows):
+def _is_table(found: Any, rows: int) -> bool:
     """Whether `found` is a list of `rows` lists [outcome, exception or "", message]."""
     return (
         type(found) is list
@@ -397,25 +409,27 @@ def _is_table(found, rows):
     )
 
 
-def _one_line(test):
+def _one_line(test: str) -> str:
     return test.strip()[:200]
 
 
-def _told(name, text):
+def _told(name: str, text: str) -> str:
     return f"{name}: {text}" if text else name
 
 
 class _Watch:
     """`with __site__(k): assert ...`: an assert that fails is recorded and the function goes on."""
 
-    def __init__(self, judge, index):
+    def __init__(self, judge: _Judge, index: int) -> None:
         self._judge = judge
         self._index = index
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._judge._seen.clear()
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> bool:
         if kind is not None and issubclass(kind, (Gone, Violation, Overflow, GeneratorExit)):
             return False
         self._judge.reach(self._index, error)
@@ -436,7 +450,7 @@ _ON_INSTANCES = frozenset(OPERATIONS) - {
 }
 
 
-def permit(op, args, exported):
+def permit(op: str, args: list[Any], exported: list[Any]) -> None:
     """Refuse everything but calls, iteration, and the public face of objects made from the tests' own classes."""
     if not args:
         raise PermissionError("nothing to do it to")
@@ -454,10 +468,10 @@ def permit(op, args, exported):
     raise PermissionError(f"{op} of {type(target).__name__} is not for programs")
 
 
-def _permit_attribute(target, name):
+def _permit_attribute(target: Any, name: Any) -> None:
     if not _of_tests(type(target)) or type(name) is not str or name.startswith("_"):
         raise PermissionError(f"attribute {name!r} is not for programs")
 
 
-def _of_tests(kind):
+def _of_tests(kind: Any) -> bool:
     return getattr(kind, "__module__", None) == _MODULE

@@ -5,6 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
@@ -30,50 +34,50 @@ _prctl = _libc.prctl
 _prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
 
-def _check(result, what):
+def _check(result: int, what: str) -> int:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
     return result
 
 
-def unshare(flags):
+def unshare(flags: int) -> None:
     """New namespaces for this process; with CLONE_NEWPID for its next children."""
     _check(_libc.unshare(flags), f"unshare({flags:#x})")
 
 
-def setns(fd, kind):
+def setns(fd: int, kind: int) -> None:
     _check(_libc.setns(fd, kind), f"setns({kind:#x})")
 
 
-def mount(source, target, kind, flags=0, data=None):
+def mount(source: str | None, target: str, kind: str | None, flags: int = 0, data: str | None = None) -> None:
     encoded = [None if part is None else os.fsencode(part) for part in (source, target, kind, data)]
     source_, target_, kind_, data_ = encoded
     result = _libc.mount(source_, target_, kind_, ctypes.c_ulong(flags), data_)
     _check(result, f"mount({kind or source} on {target})")
 
 
-def unmount(target):
+def unmount(target: str) -> None:
     """Take a mount out of sight; it goes when its last user has gone."""
     _check(_libc.umount2(os.fsencode(target), MNT_DETACH), f"umount({target})")
 
 
-def pivot_root(new, old):
+def pivot_root(new: str, old: str) -> None:
     number = _PIVOT_ROOT[os.uname().machine]
     _check(_libc.syscall(ctypes.c_long(number), os.fsencode(new), os.fsencode(old)), "pivot_root")
 
 
-def end_with_parent(number):
+def end_with_parent(number: int) -> None:
     """Get this signal when the parent ends."""
     _check(_prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0), "prctl(PDEATHSIG)")
 
 
-def no_new_privileges():
+def no_new_privileges() -> None:
     """No program that is started from here on can gain rights."""
     _check(_prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(NO_NEW_PRIVS)")
 
 
-def keep_capabilities(kept):
+def keep_capabilities(kept: Collection[int]) -> None:
     """Give up every capability but these, for good: what is started from here on cannot have others either."""
     with open("/proc/sys/kernel/cap_last_cap") as stream:
         last = int(stream.read())
@@ -92,7 +96,7 @@ class _Filter(ctypes.Structure):
     _fields_ = (("count", ctypes.c_ushort), ("code", ctypes.c_void_p))
 
 
-def install_filter(code):
+def install_filter(code: bytes) -> None:
     """Put a filter (packed BPF) over every system call of this process and its children. Needs no_new_privileges."""
     buffer = ctypes.create_string_buffer(code, len(code))
     program = _Filter(len(code) // 8, ctypes.addressof(buffer))

@@ -15,6 +15,12 @@ import sys
 
 from . import kernel
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, TypeAlias
+
+    Wish: TypeAlias = dict[str, Any]  # see `main`
+
 _HOME = "/opt/evalkit"
 FILTER = f"{_HOME}/filter.bpf"
 _TMPFS = kernel.MS_NOSUID | kernel.MS_NODEV
@@ -32,9 +38,9 @@ _FILES = {
 }
 
 
-def main(argv):
+def main(argv: list[str]) -> NoReturn:
     """argv[1]: JSON with `level`, `python`, `prefixes`, `hidden`, `worker`, `filter` (hexadecimal), `first_uid`."""
-    wish = json.loads(argv[1])
+    wish: Wish = json.loads(argv[1])
     try:
         if wish["level"] == "user":
             _be_root_of_nothing(os.geteuid(), os.getegid())
@@ -57,13 +63,13 @@ def main(argv):
     sys.exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1)
 
 
-def _be_root_of_nothing(uid, gid):
+def _be_root_of_nothing(uid: int, gid: int) -> None:
     """A user namespace in which this user has every right, and outside of which it has none."""
     kernel.unshare(kernel.CLONE_NEWUSER)
     map_user(0, uid, 0, gid)
 
 
-def map_user(uid, outer_uid, gid, outer_gid):
+def map_user(uid: int, outer_uid: int, gid: int, outer_gid: int) -> None:
     """Name the one user and the one group that this process's user namespace has."""
     for name, text in (
         ("setgroups", "deny"),
@@ -74,7 +80,7 @@ def map_user(uid, outer_uid, gid, outer_gid):
             stream.write(text)
 
 
-def _first_process(wish):
+def _first_process(wish: Wish) -> NoReturn:
     try:
         kernel.end_with_parent(signal.SIGKILL)
         _make_root(wish)
@@ -103,7 +109,7 @@ def _first_process(wish):
 # -- the root ------------------------------------------------------------------------------------------
 
 
-def _make_root(wish):
+def _make_root(wish: Wish) -> None:
     """A small tmpfs with read-only looks at the interpreter and the system's libraries; the old root is gone."""
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("tmpfs", "/tmp", "tmpfs", _TMPFS, "size=1m,mode=755")
@@ -122,7 +128,7 @@ def _make_root(wish):
     os.chdir("/")
 
 
-def _bind_programs(wish):
+def _bind_programs(wish: Wish) -> None:
     for name in _TOP:
         old, new = f"/old/{name}", f"/new/{name}"
         if os.path.islink(old):
@@ -138,12 +144,12 @@ def _bind_programs(wish):
     _seal("/new")
 
 
-def _bind(old, new):
+def _bind(old: str, new: str) -> None:
     os.makedirs(new, exist_ok=True)
     kernel.mount(old, new, None, kernel.MS_BIND | kernel.MS_REC)
 
 
-def _seal(root):
+def _seal(root: str) -> None:
     """Make every mount below read-only. Flags that a mount has already must be named again, else the kernel refuses."""
     with open("/old/proc/self/mountinfo", "rb") as stream:
         places = [os.fsdecode(_unescaped(line.split()[4])) for line in stream]
@@ -155,14 +161,14 @@ def _seal(root):
             kernel.mount(None, place, None, flags)
 
 
-def _unescaped(place):
+def _unescaped(place: bytes) -> bytes:
     """A path as the kernel lists it: blanks and the like are octal there."""
     for character in b" \t\n\\":
         place = place.replace(b"\\%03o" % character, bytes([character]))
     return place
 
 
-def _fill(wish):
+def _fill(wish: Wish) -> None:
     os.makedirs("/new/etc")
     for name, text in _FILES.items():
         _write(f"/new/etc/{name}", text.encode())
@@ -177,13 +183,13 @@ def _fill(wish):
     _write(f"/new{FILTER}", bytes.fromhex(wish["filter"]))
 
 
-def _write(path, data):
+def _write(path: str, data: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     with os.fdopen(fd, "wb") as stream:
         stream.write(data)
 
 
-def _mount_own():
+def _mount_own() -> None:
     """/proc, the harmless devices, and the folders that may be written to."""
     for name in ("dev", "proc", "tmp", "work"):
         os.mkdir(f"/new/{name}")
@@ -199,7 +205,7 @@ def _mount_own():
     mount_writable("/new")
 
 
-def mount_writable(root):
+def mount_writable(root: str) -> None:
     """Fresh and empty folders where every program may write."""
     for place, mode in (("tmp", 1777), ("dev/shm", 1777), ("work", 711)):
         kernel.mount("tmpfs", f"{root}/{place}", "tmpfs", _TMPFS, f"{_SIZE},mode={mode}")

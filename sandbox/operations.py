@@ -8,30 +8,35 @@ import operator
 
 from .codec import base_value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
 
-def _call(target, /, *args, **keywords):
+
+def _call(target: Any, /, *args: Any, **keywords: Any) -> Any:
     return target(*args, **keywords)
 
 
-def _enter(target):
+def _enter(target: Any) -> Any:
     return type(target).__enter__(target)
 
 
-def _leave(target, error=None):
+def _leave(target: Any, error: BaseException | None = None) -> bool:
     return bool(type(target).__exit__(target, type(error) if error else None, error, None))
 
 
-def _reversed(target):
+def _reversed(target: Any) -> list[Any]:
     return list(reversed(target))
 
 
-def _awaited(target):
+def _awaited(target: Coroutine[Any, Any, Any]) -> Any:
     import asyncio
 
     return asyncio.run(target)
 
 
-OPERATIONS = {
+OPERATIONS: dict[str, Callable[..., Any]] = {
     "call": _call,
     "getattr": getattr,
     "setattr": setattr,

@@ -17,6 +17,16 @@ from .codec import Codec, Malformed, Marks, TooLarge
 from .operations import OPERATIONS
 from .shared import shared_name, shared_value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from typing import Any, NoReturn, TypeAlias
+
+    from .codec import Handle, Json
+
+    Permit: TypeAlias = Callable[[str, list[Any], list[Any]], None]
+
 MAX_FRAME = 8 << 20
 _HEADER = struct.Struct("!I")
 _dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -35,7 +45,7 @@ class Overflow(BaseException):
     """The other side's answer was larger than a frame may be."""
 
 
-def send_frame(channel, tree):
+def send_frame(channel: socket.socket, tree: Json) -> None:
     """Write one frame. Raises TooLarge, Gone."""
     body = _dumps(tree).encode("ascii")
     if len(body) > MAX_FRAME:
@@ -46,7 +56,7 @@ def send_frame(channel, tree):
         raise Gone from None
 
 
-def receive_frame(channel):
+def receive_frame(channel: socket.socket) -> dict[str, Json]:
     """Read one frame. Raises Gone, Violation."""
     (size,) = _HEADER.unpack(_receive(channel, 4))
     if size > MAX_FRAME:
@@ -61,7 +71,7 @@ def receive_frame(channel):
     return tree
 
 
-def _receive(channel, size):
+def _receive(channel: socket.socket, size: int) -> bytes:
     pieces = []
     while size:
         try:
@@ -75,13 +85,13 @@ def _receive(channel, size):
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _not_shared(value):
+def _not_shared(value: Any) -> None:
     """The program names no builtins to the tests: they would act in the tests' process."""
 
 
-def _stray(error):
+def _stray(error: Any) -> RuntimeError:
     stray = RuntimeError(f"{type(error).__name__} outside of an iterator")
-    stray.crossed = error.crossed
+    stray.crossed = error.crossed  # type: ignore[attr-defined]
     return stray
 
 
@@ -91,16 +101,21 @@ class Peer:
     `extra` adds operations (name → function) to those of `operations.OPERATIONS`. `guarded`: see `proxies.Remote`.
     """
 
-    def __init__(self, channel, permit=None, extra=None):
+    def __init__(
+        self,
+        channel: socket.socket,
+        permit: Permit | None = None,
+        extra: dict[str, Callable[..., Any]] | None = None,
+    ) -> None:
         self._channel = channel
         self._permit = permit
         self._operations = dict(OPERATIONS, **(extra or {}))
-        self._exported = []
-        self._numbers = {}
-        self._adopted = {}
-        self._named = {}
-        self._lock = _thread.RLock()  # `threading` would run code of its own in every fork
-        self.broken = None
+        self._exported: list[Any] = []
+        self._numbers: dict[int, int] = {}  # id → number
+        self._adopted: dict[int, Any] = {}
+        self._named: dict[str, Any] = {}
+        self._lock: Any = _thread.RLock()  # `threading` would run code of its own in every fork
+        self.broken: BaseException | None = None
         self.guarded = permit is not None
         self.plain = True  # nothing but plain data and functions came from the other side, and it asked for nothing
         self.codec = Codec(
@@ -114,27 +129,27 @@ class Peer:
         self.codec.errors = (self._error_out, self._error_in)
         self.codec.live = permit is None
 
-    def _error_out(self, error):
+    def _error_out(self, error: BaseException) -> Json:
         return exceptions.exception_to(self, error)
 
-    def _error_in(self, tree):
+    def _error_in(self, tree: Json) -> BaseException:
         return exceptions.exception_from(self, tree)
 
     # -- objects that stay on one side ---------------------------------------------------------------------------
 
-    def _export(self, value):
+    def _export(self, value: Any) -> Handle:
         number = self._numbers.get(id(value))
         if number is None:
             number = self._numbers[id(value)] = len(self._exported)
             self._exported.append(value)
         return proxies.describe(number, value)
 
-    def _own(self, number):
+    def _own(self, number: Json) -> Any:
         if type(number) is not int or not 0 <= number < len(self._exported):
             raise Malformed(f"no object has the number {number!r}")
         return self._exported[number]
 
-    def _adopt(self, payload, base=None):
+    def _adopt(self, payload: Json, base: Any = None) -> Any:
         number, kind, name, ancestor = payload
         if type(number) is not int or not (type(kind) is type(name) is type(ancestor) is str):
             raise Malformed("a handle that describes nothing")
@@ -144,17 +159,17 @@ class Peer:
             found = self._adopted[number] = proxies.stand_in(self, number, kind, name[:100], ancestor, base)
         return found
 
-    def _number_of(self, value):
+    def _number_of(self, value: Any) -> int | None:
         return proxies.number_of(self, value)
 
-    def _resolve(self, name):
+    def _resolve(self, name: Json) -> Any:
         if self._permit is not None:  # the tests' side takes no functions by name from the program
             raise Malformed("functions do not cross by name in this direction")
         return shared_value(name)
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
-    def request(self, op, *args, **keywords):
+    def request(self, op: str, *args: Any, **keywords: Any) -> Any:
         """Have the other side do `op` and return what came of it; what it raised is raised here."""
         number = os.urandom(8).hex()
         with self._lock:
@@ -173,13 +188,13 @@ class Peer:
             self._note_name(args[0], value)
         return value
 
-    def _note_name(self, name, value):
+    def _note_name(self, name: str, value: Any) -> None:
         """The tests named something of the program; once it is a class, its operators are among what they test."""
         self._named[name] = value
         if type(value) is proxies.Remote and name[:1].isupper():
             self.guarded = False
 
-    def _may_stop(self, op, args):
+    def _may_stop(self, op: str, args: tuple[Any, ...]) -> bool:
         """Only an iterator's end is an end: a function's StopIteration must not cut a loop of the tests short."""
         return (
             self._permit is None
@@ -187,7 +202,7 @@ class Peer:
             or (op == "call" and all(args[0] is not one for one in self._named.values()))
         )
 
-    def _ask(self, number, op, args, keywords):
+    def _ask(self, number: str, op: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         marks = Marks()
         self.codec.mark(marks, collecting=True)
         encode = self.codec.encode
@@ -203,7 +218,7 @@ class Peer:
                 raise Violation("a reply that answers no question")
             return self._accept(frame, marks)
 
-    def _accept(self, frame, marks):
+    def _accept(self, frame: dict[str, Json], marks: Marks) -> Any:
         self.codec.mark(marks, collecting=False)
         try:
             for number, tree in frame.get("m", ()):
@@ -220,15 +235,15 @@ class Peer:
 
     # -- answering -----------------------------------------------------------------------------------------------
 
-    def serve(self):
+    def serve(self) -> NoReturn:
         """Answer until the other side is gone."""
         while True:
             with self._lock:
                 self._serve(receive_frame(self._channel))
 
-    def _serve(self, frame):
+    def _serve(self, frame: dict[str, Json]) -> None:
         self.plain = False
-        reply = {"r": frame.get("n")}
+        reply: dict[str, Json] = {"r": frame.get("n")}
         try:
             self._perform(frame, reply)
         except (Gone, Violation, Overflow):
@@ -241,7 +256,7 @@ class Peer:
         except TooLarge as error:
             send_frame(self._channel, {"r": reply["r"], "e": exceptions.exception_to(self, error)})
 
-    def _perform(self, frame, reply):
+    def _perform(self, frame: dict[str, Json], reply: dict[str, Json]) -> None:
         codec, marks = self.codec, Marks()
         codec.mark(marks, collecting=True)
         try:
@@ -264,7 +279,7 @@ class Peer:
         reply["v"] = codec.encode(value)
 
     @contextlib.contextmanager
-    def _unlocked(self):
+    def _unlocked(self) -> Iterator[None]:
         """While the program's own function runs, its threads may ask the tests' side too."""
         if self._permit is not None:
             yield
@@ -275,5 +290,5 @@ class Peer:
         finally:
             self._lock._acquire_restore(depth)
 
-    def _content(self, value):
+    def _content(self, value: Any) -> Json:
         return self.codec.encode_content(value, type(value))

@@ -15,6 +15,13 @@ import sys
 
 from . import candidate, judging
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .judging import Job
+
 _ROUNDS = 12
 _CODE = "import math\n\n\ndef f(x, *more):\n    return sorted(x, key=lambda y: -y) + [{1: 'a'}, (2.5, None), {3}]\n"
 _TESTS = (
@@ -22,11 +29,11 @@ _TESTS = (
     "    assert candidate([1, 2]) == [2, 1, {1: 'a'}, (2.5, None), {3}]\n"
     "    assert candidate([]) != [0], 'never'\n"
 )
-_JOBS = (
+_JOBS: tuple[Job, ...] = (
     {"style": "check", "tests": [_TESTS]},
     {"style": "asserts", "tests": ["assert f([3])[0] == 3", "assert f([3, 4], 5) == 0"]},
 )
-_COMMON = {
+_COMMON: Job = {
     "id": 0,
     "code": _CODE,
     "preamble": "",
@@ -55,11 +62,11 @@ def rehearse() -> None:
             sys.modules.pop(name, None)
 
 
-def _answer(channel) -> None:
+def _answer(channel: socket.socket) -> None:
     candidate.answer(channel, lambda cpu_s, memory_mb: None)
 
 
-def _play(theirs, ours) -> None:
+def _play(theirs: Callable[[socket.socket], Any], ours: Callable[[socket.socket], Any]) -> None:
     here, there = socket.socketpair()
     pid = os.fork()
     if pid == 0:
@@ -74,7 +81,7 @@ def _play(theirs, ours) -> None:
     os.waitpid(pid, 0)
 
 
-def _judge(job, channel) -> None:
+def _judge(job: Job, channel: socket.socket) -> None:
     reader, writer = os.pipe()
     judging.judge(json.loads(json.dumps(job)), judging.peer_for(channel), judging.Record(writer))
     os.close(writer)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import types
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _SHARED_MODULES = ("builtins", "math", "operator", "_operator")
 
 
-def shared_name(value):
+def shared_name(value: Any) -> str | None:
     """`module:qualified.name` of a builtin function, method descriptor or type; None for anything else."""
     if isinstance(value, types.BuiltinFunctionType):
         module, name = value.__module__, value.__qualname__
@@ -27,7 +31,7 @@ def shared_name(value):
         return None
 
 
-def shared_value(name):
+def shared_value(name: str) -> Any:
     """The object that `shared_name` named."""
     module, _, path = name.partition(":")
     if module not in _SHARED_MODULES:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import ast
+import functools
 import reprlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Any
 
 SITE = "__site__"
 LEFT = "__left__"
@@ -16,12 +22,13 @@ _LABEL = 200
 class Site:
     """One assert statement of the source. `required`: nothing but its own failure may keep it from being reached."""
 
-    def __init__(self, label, required):
+    def __init__(self, label: str, required: bool) -> None:
         self.label = label
         self.required = required
 
 
-def rewrite_asserts(source, filename):
+@functools.lru_cache(maxsize=32)  # a task's answers come one after the other, and its tests can be long
+def rewrite_asserts(source: str, filename: str) -> tuple[CodeType, list[Site]]:
     """Compile `source` with every assert inside `with __site__(k):`. Returns (code, sites)."""
     tree = ast.parse(source, filename)
     rewriter = _Siter(source.splitlines())
@@ -29,7 +36,8 @@ def rewrite_asserts(source, filename):
     return compile(tree, filename, "exec", dont_inherit=True), rewriter.sites
 
 
-def rewrite_test(source, filename):
+@functools.lru_cache(maxsize=128)
+def rewrite_test(source: str, filename: str) -> tuple[CodeType, set[int]]:
     """Compile one test of the `asserts` style; a failing comparison can tell both of its sides.
 
     Returns (code, numbers of the asserts that must be reached): a loop over an empty answer tests nothing.
@@ -39,7 +47,7 @@ def rewrite_test(source, filename):
     return compile(tree, filename, "exec", dont_inherit=True), watcher.required
 
 
-def bound_names(source):
+def bound_names(source: str) -> list[str]:
     """The names that the top level of `source` binds."""
     found = set()
     for node in ast.walk(ast.parse(source)):
@@ -55,11 +63,11 @@ def bound_names(source):
 class _Rewriter(ast.NodeTransformer):
     """Visits asserts in source order. A branch, a handler or an inner function may honestly stay unreached."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._optional = 0
         self._functions = 0
 
-    def _visit_optional(self, node):
+    def _visit_optional(self, node: ast.AST) -> ast.AST:
         self._optional += 1
         try:
             return self.generic_visit(node)
@@ -68,7 +76,7 @@ class _Rewriter(ast.NodeTransformer):
 
     visit_If = visit_Try = visit_ClassDef = visit_TryStar = visit_Match = _visit_optional
 
-    def visit_FunctionDef(self, node):
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         if node.name == "check" and not self._functions:
             self._functions += 1
             try:
@@ -83,12 +91,12 @@ class _Rewriter(ast.NodeTransformer):
 class _Watcher(_Rewriter):
     """`assert a == b` → `assert __reach__(k) and __left__(a) == __right__(b) and __held__(k)`."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.required = set()
+        self.required: set[int] = set()
         self._count = 0
 
-    def visit_Assert(self, node):
+    def visit_Assert(self, node: ast.Assert) -> ast.Assert:
         if not self._optional:
             self.required.add(self._count)
         reach, held = (_call(name, ast.copy_location(ast.Constant(self._count), node.test)) for name in (REACH, HELD))
@@ -100,12 +108,12 @@ class _Watcher(_Rewriter):
 class _Siter(_Rewriter):
     """Puts every assert inside `with __site__(k):`."""
 
-    def __init__(self, lines):
+    def __init__(self, lines: list[str]) -> None:
         super().__init__()
         self._lines = lines
-        self.sites = []
+        self.sites: list[Site] = []
 
-    def visit_Assert(self, node):
+    def visit_Assert(self, node: ast.Assert) -> ast.With:
         label = " ".join(line.strip() for line in self._lines[node.lineno - 1 : node.end_lineno])
         self.sites.append(Site(label[:_LABEL], self._optional == 0))
         number = ast.Constant(len(self.sites) - 1)
@@ -114,7 +122,7 @@ class _Siter(_Rewriter):
         return ast.copy_location(ast.With([ast.withitem(call, None)], [node]), node)
 
 
-def _watched(test):
+def _watched(test: ast.expr) -> ast.expr:
     """`a == b` → `__left__(a) == __right__(b)`."""
     if isinstance(test, ast.Compare) and len(test.ops) == 1:
         test.left = _call(LEFT, test.left)
@@ -122,7 +130,7 @@ def _watched(test):
     return test
 
 
-def _call(name, argument):
+def _call(name: str, argument: ast.expr) -> ast.Call:
     call = ast.Call(ast.Name(name, ast.Load()), [argument], [])
     return ast.copy_location(call, argument)
 
@@ -130,15 +138,15 @@ def _call(name, argument):
 class _Short(reprlib.Repr):
     """`repr` that is short, quick for huge values, and asks nothing of the program."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = self.maxdeque = 12
         self.maxstring = self.maxother = 160
 
-    def repr_int(self, value, level):
+    def repr_int(self, value: int, level: int) -> str:
         return int.__repr__(value) if value.bit_length() < 400 else f"<int of {value.bit_length()} bits>"
 
-    def repr_Remote(self, value, level):
+    def repr_Remote(self, value: Any, level: int) -> str:
         return f"<{object.__getattribute__(value, '_evalkit_name')} object>"
 
     repr_RemoteValue = repr_Remote

@@ -65,11 +65,12 @@ class _Spawner:
 
     def serve(self) -> None:
         """Until the runner goes away. The next process is forked while the runner sees to the last one's result."""
-        spare, current = self._fresh(), None
+        spare = self._fresh()
+        current: _Child | None = None
         while True:
             message = self._control.recv(16)
             if message == b"A" and current is None:
-                current, spare = spare, None
+                current = spare
                 current.hand_over(self._control)
             elif message == b"F" and current is not None:
                 end = self._finish(current)
@@ -99,13 +100,13 @@ class _Spawner:
         return end
 
 
-def _output():
+def _output() -> int:
     fd = os.open(_OUTPUT, os.O_TMPFILE | os.O_EXCL | os.O_RDWR, 0o600)
     os.fchmod(fd, 0o666)  # for programs that open /dev/stdout
     return fd
 
 
-def _oom_kills():
+def _oom_kills() -> int:
     for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
         try:
             with open(path) as stream:
@@ -117,7 +118,7 @@ def _oom_kills():
     return 0
 
 
-def _warm_up():
+def _warm_up() -> None:
     """Do once what each program would do alike: after a fork every page that is touched is a page copied."""
     for name in _KEPT_WARM.split(", "):
         __import__(name)
@@ -139,7 +140,7 @@ def _warm_up():
     gc.disable()
 
 
-def _start_runner(control, kept, cells):
+def _start_runner(control: socket.socket, kept: socket.socket, cells: confinement.Confinement) -> int:
     pid = os.fork()
     if pid == 0:
         try:
@@ -153,7 +154,7 @@ def _start_runner(control, kept, cells):
     return pid
 
 
-def main():
+def main() -> None:
     """Start the runner, give it stdin and stdout, serve it."""
     first_uid = int(os.environ.get("EVALKIT_FIRST_UID", "100000"))
     cells = confinement.choose()

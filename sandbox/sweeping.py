@@ -8,6 +8,10 @@ import signal
 import stat
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 SHARED_FOLDERS = ("/tmp", "/dev/shm", "/dev/mqueue")
 _ROUNDS = 8
 _PATIENCE_S = 0.005
@@ -17,9 +21,9 @@ _SWEEPER_UID = 1001  # nobody else's
 _HELPER_S = 20.0
 
 
-def reap():
+def reap() -> list[int]:
     """Collect every dead child without waiting; the pids."""
-    found = []
+    found: list[int] = []
     while True:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)
@@ -30,12 +34,12 @@ def reap():
         found.append(pid)
 
 
-def strangers(uids, known):
+def strangers(uids: Collection[int], known: Collection[int]) -> list[int]:
     """Pids in this container that run under one of the user ids, besides `known`."""
     return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in known and _uid(pid) in uids]
 
 
-def _uid(pid):
+def _uid(pid: int) -> int:
     try:
         with open(f"/proc/{pid}/status", "rb") as stream:
             for line in stream:
@@ -46,7 +50,7 @@ def _uid(pid):
     return -1
 
 
-def is_clean(folder):
+def is_clean(folder: str) -> bool:
     """Remove the work folder if it is empty; True when neither it nor anything in the shared folders is left."""
     try:
         os.rmdir(folder)
@@ -57,14 +61,14 @@ def is_clean(folder):
     return not any(_entries(shared) for shared in SHARED_FOLDERS)
 
 
-def _entries(folder):
+def _entries(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
     except FileNotFoundError:
         return []
 
 
-def sweep(uid, folder, known):
+def sweep(uid: int, folder: str, known: set[int]) -> tuple[int, bool]:
     """Kill what runs under `uid` and remove its files. Returns (processes found, clean)."""
     left = _left_of(uid, known)
     clean = is_clean(folder)  # looked at when nobody is left who could still make a file
@@ -81,12 +85,12 @@ def sweep(uid, folder, known):
     return len(left), clean
 
 
-def _left_of(uid, known):
+def _left_of(uid: int, known: set[int]) -> list[int]:
     """Processes of the user. Counting tasks is a tenth of the work of looking at each, and nearly always enough."""
     return [] if _tasks() == len(known) + _JUDGES else strangers({uid}, known)
 
 
-def _tasks():
+def _tasks() -> int | None:
     """Processes and threads of the container, ended ones that nobody waited for included; None where unknown."""
     for path in _TASK_COUNTS:
         try:
@@ -102,7 +106,7 @@ def _tasks():
     return None
 
 
-def _as_user(uid, folder):
+def _as_user(uid: int, folder: str) -> None:
     """Kill and clean in a helper that acts as the program's user, but is not its: what still runs cannot signal it."""
     pid = os.fork()
     if pid == 0:
@@ -119,7 +123,7 @@ def _as_user(uid, folder):
     _wait(pid)
 
 
-def _wait(pid):
+def _wait(pid: int) -> None:
     deadline = time.monotonic() + _HELPER_S
     while os.waitpid(pid, os.WNOHANG)[0] == 0:
         if time.monotonic() > deadline:
@@ -129,7 +133,7 @@ def _wait(pid):
         time.sleep(0.0005)
 
 
-def _empty(root):
+def _empty(root: str) -> None:
     """Remove everything below `root`, however deep: by descriptors, never by a long path."""
     try:
         if os.stat(root).st_uid == os.geteuid():
@@ -144,7 +148,7 @@ def _empty(root):
         os.close(top)
 
 
-def _pass(top):
+def _pass(top: int) -> bool:
     """One walk down: empty a folder, lift its first subfolder's content up to `top`. True while there is more to do."""
     again = False
     for name in os.listdir(top):
@@ -161,7 +165,7 @@ def _pass(top):
     return again
 
 
-def _lift(top, name):
+def _lift(top: int, name: str) -> bool:
     """Move the folders of the subfolder `name` up into `top`: a deep tree becomes flat step by step."""
     lifted = False
     inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)

@@ -240,7 +240,8 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
 
     `sample` is the index among the k answers to one item, `completion` the key it is stored under. `sandbox_s` is the
     program's wall time, `limits` are those that held for it. `reference` says how the reference program ended whose
-    time limits this one; None where there is none.
+    time limits this one; None where there is none. `in_process`: the tests ran where the program could reach its
+    verdict.
     """
 
     step: str
@@ -280,6 +281,7 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     peak_mb: float | None = None
     limits: Limits | None = None
     reference: ExecutionClass | None = None
+    in_process: bool = False
     readings: dict[str, Share] = {}
 
 

@@ -325,8 +325,11 @@ class Collector:
 
     def __init__(self) -> None:
         self._steps: dict[str, _StepTally] = {}
+        self._in_process: dict[str, None] = {}  # tasks, in order
 
     def add(self, row: SampleRow) -> None:
+        if row.in_process:
+            self._in_process[row.task] = None
         step = self._steps.get(row.step)
         if step is None:
             step = self._steps[row.step] = _StepTally(row.model)
@@ -334,7 +337,12 @@ class Collector:
 
     def results(self, run: RunRecord) -> Results:
         steps = {name: step.measure() for name, step in self._steps.items()}
-        return Results(name=run.name, stamps=_stamps(run, steps), order=tuple(steps), steps=steps)
+        return Results(
+            name=run.name,
+            stamps=(*_warnings(run, self._in_process), *_stamps(run, steps)),
+            order=tuple(steps),
+            steps=steps,
+        )
 
 
 def collect(rows: Iterable[SampleRow], run: RunRecord) -> Results:
@@ -358,7 +366,19 @@ def _stamps(run: RunRecord, steps: dict[str, StepResults]) -> tuple[str, ...]:
         )
     if run.only:
         stamps.append(f"PARTIAL: a partial run, only of {', '.join(run.only)}.")
-    return (run.sandbox_warning, *stamps) if run.sandbox_warning else tuple(stamps)
+    return tuple(stamps)
+
+
+def _warnings(run: RunRecord, in_process: Iterable[str]) -> Iterator[str]:
+    """What must stand above every number."""
+    if run.sandbox_warning:
+        yield run.sandbox_warning
+    tasks = ", ".join(in_process)
+    if tasks:
+        yield (
+            f"REACHABLE VERDICTS: the tests of {tasks} ran in the programs' own process (in_process): a program that "
+            "cheats can reach its verdict there."
+        )
 
 
 def _void_stamps(run: RunRecord, steps: dict[str, StepResults]) -> Iterator[str]:

@@ -31,6 +31,7 @@ _TYPES = {
     "usd": "float64",
     "cpu_s": "float64",
     "peak_mb": "float64",
+    "in_process": "bool",
 }
 COLUMNS = SampleRow.__struct_encode_fields__
 

@@ -16,9 +16,9 @@ from evalkit.sandboxes.container import Container, seccomp_option
 from evalkit.sandboxes.engine_host import bring_up
 from evalkit.sandboxes.garbage import Removed
 from evalkit.sandboxes.pool import Pool, processors
-from evalkit.sandboxes.self_test import Finding, run_quick
+from evalkit.sandboxes.self_test import Finding
 
-__all__ = ["ADAPTER", "DockerAdapter", "Finding", "Removed", "bring_up", "build", "collect", "describe", "self_test"]
+__all__ = ["ADAPTER", "DockerAdapter", "Finding", "Removed", "bring_up", "build", "collect", "describe"]
 
 _CONTAINER_MB = 2048
 
@@ -83,11 +83,6 @@ def collect(everything: bool) -> Removed:
     """Remove containers of dead owners and images that nothing of today is made from; or all images of ours."""
     with _engine() as client:
         return garbage.collect(client, everything)
-
-
-def self_test(notify: Notify, options: dict[str, Json] | None = None) -> list[Finding]:
-    """Run the quick part of the adversarial set: (name, expected, got) of each program. Raises PrerequisiteError."""
-    return run_quick(ADAPTER, notify, options)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from evalkit.core.errors import PrerequisiteError
+from evalkit.sandboxes.host import NoHost
 
 HINT = (
     "start Docker (on Debian or Ubuntu as root: evalkit sandbox up), or point DOCKER_HOST at an engine that runs; "
@@ -15,7 +16,7 @@ _TIMEOUT_S = 60
 _PROBE_TIMEOUT_S = 5
 
 
-class EngineLost(Exception):
+class EngineLost(NoHost):
     """The engine does not answer, or refuses to start containers. The text is the reason for a void."""
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import yaml
 
 from evalkit import assets
-from evalkit.core.ports import Notify, Sandbox, SandboxAdapter
+from evalkit.core.ports import Notify, SandboxAdapter
 from evalkit.core.types import Execution, Json, Limits, Program
 
 _LIMITS = Limits(wall_s=5.0, cpu_s=2.0, memory_mb=256)
@@ -40,6 +40,11 @@ def cases() -> list[Case]:
     return [_case(row) for row in rows]
 
 
+def quick_cases() -> list[Case]:
+    """A part of the set that takes seconds, with something of every kind."""
+    return [case for case in cases() if case.quick]
+
+
 def _case(row: dict[str, object]) -> Case:
     expect = row["expect"]
     tests = row.get("tests", ["assert f(2) == 4", "assert f(5) == 10"])
@@ -60,19 +65,13 @@ def _case(row: dict[str, object]) -> Case:
     return Case(str(row["name"]), wanted, program, bool(row.get("quick", False)))
 
 
-def run_cases(sandbox: Sandbox, *, quick: bool = True) -> list[Finding]:
-    """Run the quick part of the set, or all of it, through an open sandbox."""
-    chosen = [case for case in cases() if case.quick or not quick]
-    futures = [(case, sandbox.submit(case.program)) for case in chosen]
-    return [Finding(case.name, " or ".join(case.expect), _told(future.result())) for case, future in futures]
-
-
-def run_quick(adapter: SandboxAdapter, notify: Notify, options: dict[str, Json] | None = None) -> list[Finding]:
-    """Open a sandbox of this kind for the quick part of the set, and close it. Raises PrerequisiteError."""
-    adapter.prepare(options or {}, notify)
-    sandbox = adapter.open(options or {}, notify)
+def run_cases(adapter: SandboxAdapter, chosen: list[Case], options: dict[str, Json], notify: Notify) -> list[Finding]:
+    """Open a sandbox of this kind, run the cases in it, and close it. Raises PrerequisiteError."""
+    adapter.prepare(options, notify)
+    sandbox = adapter.open(options, notify)
     try:
-        return run_cases(sandbox)
+        futures = [(case, sandbox.submit(case.program)) for case in chosen]
+        return [Finding(case.name, " or ".join(case.expect), _told(future.result())) for case, future in futures]
     finally:
         sandbox.close()
 

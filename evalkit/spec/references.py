@@ -166,7 +166,8 @@ def used_names(long: Node) -> set[tuple[str, str]]:
     used |= {("policies", judge.text("policy") or "") for judge in _entries(long, "judges").values()}
     used |= {("models", name) for model in long.map["models"].map.values() for name in _parts(model)}
     used |= {("rubrics", node.content) for path, node in walk(long) if path[-1:] == ("rubric",) and not node.is_map}
-    used |= {("tasks", node.content) for path, node in walk(long) if path[-1:] == ("task",) and path[:1] != ("tasks",)}
+    named = [node.content for path, node in walk(long) if path[-1:] == ("task",) and path[:1] != ("tasks",)]
+    used |= {("tasks", name) for name in named if isinstance(name, str)}  # a suite may call a category `task`
     return used
 
 

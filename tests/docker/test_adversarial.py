@@ -8,8 +8,8 @@ import pytest
 
 from evalkit.core.ports import Sandbox
 from evalkit.core.types import Execution, Void
-from evalkit.sandboxes.docker import self_test
-from evalkit.sandboxes.self_test import Case, cases
+from evalkit.sandboxes.docker import ADAPTER
+from evalkit.sandboxes.self_test import Case, cases, quick_cases, run_cases
 
 _CASES = cases()
 
@@ -31,6 +31,6 @@ def test_program(case: Case, results: dict[str, Future[Execution | Void]]) -> No
 
 def test_self_test(results: dict[str, Future[Execution | Void]]) -> None:
     """The self test of the command line runs the quick part in containers of its own, and finds nothing wrong."""
-    findings = self_test(print)
+    findings = run_cases(ADAPTER, quick_cases(), {}, print)
     assert [finding for finding in findings if not finding.right] == []
     assert [case.name for case in _CASES if case.quick] == [finding.name for finding in findings]

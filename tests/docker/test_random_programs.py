@@ -74,6 +74,8 @@ def test_a_short_soak() -> None:
         "600",
         "--every",
         "200",
+        "--other",
+        "2",
         "--slow",
         "75",
     ]

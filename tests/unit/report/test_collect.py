@@ -206,6 +206,16 @@ def test_stamps(row: Build, run: dict[str, object], void: int, expected: tuple[s
     assert collect(rows, record).stamps == expected
 
 
+def test_verdicts_within_reach_are_told_above_every_number(row: Build) -> None:
+    """Tests that ran in the programs' own process are named, once for each task."""
+    rows = [row(id=str(index), task=task, in_process=task != "far") for index in range(3) for task in ("a", "b", "far")]
+    expected = (
+        "REACHABLE VERDICTS: the tests of a, b ran in the programs' own process (in_process): a program that "
+        "cheats can reach its verdict there."
+    )
+    assert (expected,) == collect(rows, RUN).stamps
+
+
 def test_a_run_without_rows(row: Build) -> None:
     """No rows, no steps, and it is said."""
     results = collect([], RUN)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -160,6 +161,18 @@ def test_values_of_own_classes() -> None:
         )
         colour = peer.request("global", "colour")
         assert (colour().name, colour() == 2, colour() is colour()) == ("RED", True, True)
+
+
+def test_unequal_to_an_array_is_an_array() -> None:
+    """Equal and unequal answer item by item, as the list, tuple ... at bottom does."""
+
+    class Stack(list[int]):
+        __module__ = "candidate"
+
+    with peers({"stack": lambda: Stack([1, 2])}) as peer:
+        stack = peer.request("global", "stack")()
+        ours = np.array([1, 3])
+        assert ([True, False], [False, True]) == ((stack == ours).tolist(), (stack != ours).tolist())
 
 
 def test_threads_of_the_program_may_call_back() -> None:
