@@ -209,11 +209,19 @@ class Execution(Struct, frozen=True):
         return sum(test.passed for test in self.tests)
 
 
+class Share(Struct, frozen=True):
+    """`part` of `of` equal parts: 2 of 3 instructions followed. One verdict is 1 or 0 of 1."""
+
+    part: float
+    of: int = 1
+
+
 class Score(Struct, frozen=True):
     """What a scorer made of one completion.
 
     `value` is in [0, 1]; None only when void. `error_class` says how a failure failed (`wrong_answer`,
     `no_answer`, `no_code`, an execution class). `rule` names the extraction rule that found the answer.
+    `readings` are what other rules make of the same answer, by their name: told beside the score, never part of it.
     """
 
     outcome: Outcome
@@ -224,6 +232,7 @@ class Score(Struct, frozen=True):
     tests_passed: int | None = None
     tests_total: int | None = None
     reason: str | None = None
+    readings: dict[str, Share] = {}
 
 
 class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
@@ -273,6 +282,7 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     limits: Limits | None = None
     reference: ExecutionClass | None = None
     in_process: bool = False
+    readings: dict[str, Share] = {}
 
 
 class Progress(Struct, frozen=True):

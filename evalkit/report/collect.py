@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct, field
 
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import Limits, SampleRow
+from evalkit.core.types import Limits, SampleRow, Share
 from evalkit.report import numbers
 from evalkit.report.results import (
     Answers,
@@ -27,6 +27,7 @@ from evalkit.report.results import (
     Measure,
     Metrics,
     Rate,
+    Reading,
     Results,
     Seconds,
     StepResults,
@@ -124,6 +125,25 @@ def near_limit(row: SampleRow, limits: Limits) -> bool:
     )
 
 
+class _ReadingTally(Struct):
+    """What one other rule makes of answers."""
+
+    answers: int = 0
+    part: float = 0.0
+    of: int = 0
+    otherwise: int = 0
+
+    def add(self, share: Share, score: float) -> None:
+        self.answers += 1
+        self.part += share.part
+        self.of += share.of
+        self.otherwise += (share.part == share.of) != (score == 1.0)
+
+    def measure(self) -> Reading:
+        share = self.part / self.of if self.of else None
+        return Reading(self.answers, self.part, self.of, share, self.otherwise)
+
+
 class _Tally(Struct):
     """What rows add up to."""
 
@@ -136,6 +156,7 @@ class _Tally(Struct):
     sandbox: _Sum = field(default_factory=_Sum)
     usd: _Sum = field(default_factory=_Sum)
     limits: _LimitTally = field(default_factory=_LimitTally)
+    readings: dict[str, _ReadingTally] = field(default_factory=dict)
 
     def add(self, row: SampleRow) -> None:
         self._add_cost(row)
@@ -174,6 +195,8 @@ class _Tally(Struct):
             self.counts["tests_total"] += row.tests_total
         if row.limits is not None:
             self.limits.add(row, row.limits)
+        for name, share in row.readings.items():
+            self.readings.setdefault(name, _ReadingTally()).add(share, score)
         if row.finish_reason == "length":
             self.counts["truncated"] += 1
             self.counts["truncated_failed"] += failed
@@ -214,6 +237,7 @@ class _Tally(Struct):
             classes=dict(sorted(self.classes.items(), key=lambda pair: (-pair[1], pair[0]))),
             usd=self.usd.value,
             limits=self.limits.measure(sum(item.broken_reference for item in self.items.values())),
+            readings={name: reading.measure() for name, reading in self.readings.items()},
         )
 
 

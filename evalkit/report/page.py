@@ -20,6 +20,8 @@ _ABSOLUTE = re.compile(
 _MEANING = {
     "wrong_answer": "an answer, and it is wrong",
     "no_answer": "no answer could be found in the text",
+    "not_followed": "the answer does not follow every instruction",
+    "undecided": "the comparison with the right answer did not end in time",
     "no_code": "no program could be found in the text",
     "syntax_error": "the program does not compile",
     "runtime_error": "the program ended with an exception",

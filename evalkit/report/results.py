@@ -78,6 +78,19 @@ class LimitUse(Struct, frozen=True):
     broken_references: int = 0
 
 
+class Reading(Struct, frozen=True):
+    """What another rule makes of the scored answers that it was asked about: `part` of `of`, summed over them.
+
+    `otherwise` counts answers that pass by it and not by the score, or the other way round.
+    """
+
+    answers: int
+    part: float
+    of: int
+    share: float | None
+    otherwise: int
+
+
 class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
     """What else was measured. `truncated` answers hit max_tokens; `classes` counts failed answers by their class."""
 
@@ -92,6 +105,7 @@ class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
     classes: dict[str, int]
     usd: float | None
     limits: LimitUse = LimitUse()
+    readings: dict[str, Reading] = {}
 
 
 class Measure(Struct, frozen=True):

@@ -12,13 +12,16 @@ of answers that are all right.
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+
+from msgspec import structs
 
 from evalkit.core.errors import DataError, SpecError
-from evalkit.core.templates import render
-from evalkit.core.types import Completion, Execution, Json, Program, Reference, Sample, Score
+from evalkit.core.types import Completion, Execution, Json, Program, Reference, Sample, Score, Share
 from evalkit.scorers import numbers
+from evalkit.scorers.gold import check_options, gold_value, verdict
+from evalkit.scorers.gsm8k_rules import GSM8K_RULES, same_text
 
+_SHOWN = 64
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -32,7 +35,7 @@ class ExactScorer:
 
     def __init__(self, options: dict[str, Json]) -> None:
         flags = ("ignore_case", "ignore_punctuation", "first_line")
-        _check_options("exact", options, flags)
+        check_options("exact", options, flags)
         for flag in flags:
             if not isinstance(options.get(flag, False), bool):
                 raise SpecError(f"score.exact.{flag} is true or false, not {options[flag]!r}")
@@ -57,10 +60,10 @@ class ExactScorer:
         if not given:
             return Score("fail", 0.0, error_class="no_answer", reason=expected)
         right = self._plain(given) in {self._plain(gold) for gold in golds}
-        return _verdict(right, given, "exact", expected)
+        return verdict(right, given, "exact", expected)
 
     def _gold(self, sample: Sample) -> list[str]:
-        value = _gold(self._options, "exact", sample)
+        value = gold_value(self._options, "exact", sample)
         golds = value if isinstance(value, list) else [value]
         for gold in golds:
             if isinstance(gold, (dict, list)) or gold is None or not self._plain(str(gold)):
@@ -77,22 +80,25 @@ class ExactScorer:
 class NumberScorer:
     """The number that the answer ends in equals the gold one, exactly, as a decimal number or a fraction.
 
-    Option `rules`: the extraction rules of `numbers.RULES` to try, in this order (default: all). The score records the
-    rule that found the number. A percentage is the number before its sign: 18% equals 18.
+    Option `rules`: the extraction rules of `numbers.RULES` to try, in this order (default: all); or the name of one of
+    `GSM8K_RULES`, which compares texts as the field does. The score records the rule that found the number, and what
+    either of the field's rules makes of the answer. A percentage is the number before its sign: 18% equals 18.
     """
 
     executes = False
 
     def __init__(self, options: dict[str, Json]) -> None:
-        _check_options("number", options, ("rules",))
+        check_options("number", options, ("rules",))
         rules = options.get("rules", list(numbers.RULES))
+        self._text_rule = rules if isinstance(rules, str) and rules in GSM8K_RULES else None
         unknown = [rule for rule in rules if rule not in numbers.RULES] if isinstance(rules, list) else [rules]
-        if unknown or not rules:
+        if self._text_rule is None and (unknown or not rules):
             raise SpecError(
-                f"score.number.rules: {unknown} is no list of rules", hint=f"known: {', '.join(numbers.RULES)}"
+                f"score.number.rules: {unknown} is no list of rules",
+                hint=f"a list of {', '.join(numbers.RULES)}; or one of {', '.join(GSM8K_RULES)}",
             )
         self._options = options
-        self._rules = tuple(rules)
+        self._rules = () if self._text_rule else tuple(rules)
 
     def check(self, sample: Sample) -> None:
         """Raises DataError for a sample whose gold answer is no number."""
@@ -105,45 +111,26 @@ class NumberScorer:
         return None
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
-        gold = self._gold(sample)
-        found = numbers.find(completion.text, self._rules)
+        gold, gold_text = self._gold(sample)
+        texts = {rule: find(completion.text) for rule, find in GSM8K_RULES.items()}
+        right = {rule: text is not None and same_text(text, gold_text) for rule, text in texts.items()}
+        readings = {rule: Share(float(passed)) for rule, passed in right.items()}
         expected = f"expected {numbers.show(gold)}"
-        if found is None:
-            return Score("fail", 0.0, error_class="no_answer", reason=expected)
-        return _verdict(numbers.equal(found.value, gold), numbers.show(found.value), found.rule, expected)
+        if self._text_rule is not None:
+            text = texts[self._text_rule]
+            shown = None if text is None else text[:_SHOWN]
+            score = verdict(right[self._text_rule], shown, self._text_rule, expected)
+        else:
+            found = numbers.find(completion.text, self._rules)
+            answer = None if found is None else numbers.show(found.value)
+            equal = found is not None and numbers.equal(found.value, gold)
+            score = verdict(equal, answer, "" if found is None else found.rule, expected)
+        return structs.replace(score, readings=readings)
 
-    def _gold(self, sample: Sample) -> numbers.Number:
-        value = _gold(self._options, "number", sample)
-        text = str(value)
+    def _gold(self, sample: Sample) -> tuple[numbers.Number, str]:
+        value = gold_value(self._options, "number", sample)
+        text = str(value).strip()
         gold = None if isinstance(value, bool) else numbers.parse(text)
         if gold is None:
             raise DataError(f"item {sample.id} of task {sample.task}: the gold answer '{text[:80]}' is no number")
-        return gold
-
-
-def _check_options(scorer: str, options: Mapping[str, Json], more: tuple[str, ...]) -> None:
-    unknown = sorted(set(options) - {"answer", "field", *more})
-    if unknown:
-        known = ", ".join(("answer", "field", *more))
-        raise SpecError(f"score.{scorer} has no option '{unknown[0]}'", hint=f"known: {known}")
-    if ("answer" in options) == ("field" in options):
-        raise SpecError(f"score.{scorer} needs one of `answer` (a template) and `field`", hint="answer: '{{ gold }}'")
-    for option in ("answer", "field"):
-        if not isinstance(options.get(option, ""), str):
-            raise SpecError(f"score.{scorer}.{option} is a text, not {options[option]!r}")
-
-
-def _gold(options: Mapping[str, Json], scorer: str, sample: Sample) -> Json:
-    where = f"item {sample.id} of task {sample.task}"
-    if "field" in options:
-        if options["field"] not in sample.row:
-            raise DataError(f"no field '{options['field']}', which `score.{scorer}.field` names", where=where)
-        return sample.row[options["field"]]
-    what = f"score.{scorer}.answer of task {sample.task}"
-    return render(options["answer"], sample.row, what=what, where=where, nulls=False)
-
-
-def _verdict(right: bool, answer: str, rule: str, expected: str) -> Score:
-    if right:
-        return Score("pass", 1.0, answer=answer, rule=rule)
-    return Score("fail", 0.0, answer=answer, error_class="wrong_answer", rule=rule, reason=expected)
+        return gold, text

@@ -137,8 +137,10 @@ def _check_template(node: Node, path: NodePath, diagnostics: Diagnostics) -> Non
         return
     import jinja2
 
+    from evalkit.core.templates import check_syntax
+
     try:
-        jinja2.Environment().compile(text, raw=True)
+        check_syntax(text)
     except jinja2.TemplateSyntaxError as error:
         place = _line_of(node, error.lineno, text)
         reason = (error.message or "").partition(". ")[0].rstrip(".")

@@ -113,4 +113,5 @@ def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, trie
         limits=limits_of(tried.trial, tried.reference) if execution and tried.trial else None,
         reference=tried.reference.outcome if tried.reference else None,
         in_process=execution.in_process if execution else False,
+        readings=score.readings,
     )

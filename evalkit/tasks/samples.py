@@ -22,6 +22,9 @@ _FIELD_OPTIONS = {
     "code": ("prompt", "tests", "setup", "entry_point"),
     "exact": ("field",),
     "number": ("field",),
+    "regex": ("field",),
+    "json_schema": ("field",),
+    "math_verify": ("field",),
 }
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from evalkit.core.digest import digest, digest_text
 from evalkit.core.runfolder import Lock, ModelLock, RunRecord, TaskLock
-from evalkit.core.types import Limits, Message, Prompt, SampleRow, SamplingParams, TestResult
+from evalkit.core.types import Limits, Message, Prompt, SampleRow, SamplingParams, Share, TestResult
 
 STEP, MODEL = "bench", "smollm2-135m"
 GREEDY = SamplingParams(max_tokens=256)
@@ -69,6 +69,7 @@ def arithmetic(random: Random) -> list[SampleRow]:
                 "arithmetic", f"{template}-{index:03d}", prompt, groups={"difficulty": level, "template": template},
                 answer=answer, outcome="fail" if kind else "pass", score=0.0 if kind else 1.0, error_class=kind,
                 rule="answer_line" if answer else None, reason=f"expected {right}" if kind else None, **timed(text),
+                readings={"strict-match": Share(0.0), "flexible-extract": Share(float(kind is None))},
             )
         )  # fmt: skip
     return rows

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from evalkit.core.errors import DataError
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import Limits, SampleRow
+from evalkit.core.types import Limits, SampleRow, Share
 from evalkit.report.collect import collect
-from evalkit.report.results import LimitUse, Results, StepResults, decode, encode
+from evalkit.report.results import LimitUse, Reading, Results, StepResults, decode, encode
 from evalkit.stats.intervals import estimate, wilson
 
 Build = Callable[..., SampleRow]
@@ -371,3 +371,20 @@ def test_results_without_limits_can_be_read(row: Build) -> None:
     for measure in (plain["steps"]["s"]["all"], *plain["steps"]["s"]["categories"].values()):
         del measure["metrics"]["limits"]
     assert decode(json.dumps(plain).encode()) == results
+
+
+def test_what_other_rules_make_of_the_answers(row: Build) -> None:
+    """Shares are summed over scored answers, not averaged; void answers count in none."""
+    rows = [
+        row(id="a", readings={"strict": Share(0.0), "instructions": Share(3.0, 3)}),
+        row(id="b", outcome="fail", readings={"strict": Share(0.0), "instructions": Share(1.0, 5)}),
+        row(id="c", outcome="fail", readings={"strict": Share(1.0)}),
+        row(id="d", outcome="void", readings={"strict": Share(1.0)}),
+        row(id="e"),
+    ]
+    expected = {"strict": Reading(3, 1.0, 3, 1 / 3, 2), "instructions": Reading(2, 4.0, 8, 0.5, 0)}
+    found = collect(rows, RUN)
+    assert expected == found.steps["s"].all.metrics.readings
+    schema = json.loads(resources.files("evalkit.report").joinpath("schema/results.schema.json").read_text("utf-8"))
+    jsonschema.validate(json.loads(encode(found)), schema)
+    assert found == decode(encode(found))

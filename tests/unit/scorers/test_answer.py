@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from evalkit.core.errors import DataError, SpecError
-from evalkit.core.types import Completion, Prompt, Sample, Score
+from evalkit.core.types import Completion, Prompt, Sample, Score, Share
 from evalkit.scorers import numbers
 from evalkit.scorers.answer import ExactScorer, NumberScorer
 
@@ -112,11 +113,12 @@ def test_numbers_are_compared_without_rounding(text: str, gold: object, right: b
 
 def test_scores_say_what_was_found_and_how() -> None:
     """Answer and rule are recorded, failures have a class, and no program is needed."""
-    assert Score("pass", 1.0, answer="18", rule="hashes") == number("#### 18.0")
-    assert Score("fail", 0.0, answer="17", error_class="wrong_answer", rule="last", reason="expected 18") == number(
-        "17"
-    )
-    assert Score("fail", 0.0, error_class="no_answer", reason="expected 18") == number("no idea")
+    neither = {"strict-match": Share(0.0), "flexible-extract": Share(0.0)}
+    assert Score("pass", 1.0, answer="18", rule="hashes", readings=neither) == number("#### 18.0")
+    wrong = Score("fail", 0.0, answer="17", error_class="wrong_answer", rule="last", reason="expected 18")
+    assert structs.replace(wrong, readings=neither) == number("17")
+    nothing = Score("fail", 0.0, error_class="no_answer", reason="expected 18", readings=neither)
+    assert nothing == number("no idea")
     assert NUMBER.program(sample(gold=1), completion("1")) is None
 
 
@@ -124,6 +126,36 @@ def test_rules_can_be_chosen() -> None:
     """The field's own rule, alone: what is not there is no answer."""
     assert "no_answer" == number("The answer is 18", rules=["hashes"]).error_class
     assert "last" == number("\\boxed{3}, or 18", rules=["last"]).rule
+
+
+FIELD_RULES = [
+    # text, gold, strict-match, flexible-extract
+    ("9 * 2 = 18\n#### 18", "18", True, True),
+    ("#### 18\n#### 19", "18", True, False),
+    ("#### 1,018.", "1018", True, True),
+    ("#### $18", "18", False, True),
+    ("####18", "18", False, True),
+    ("A: 18", "18", False, True),
+    ("It costs $18.", "18", False, True),
+    ("It costs $18.00", "18", False, False),
+    ("18 dollars in 4 weeks", "18", False, False),
+    ("18 ...", "18", False, False),
+    ("-18", "-18", False, True),
+    ("#### 1018", " 1,018", True, True),
+    ("no idea", "18", False, False),
+]
+
+
+@pytest.mark.parametrize(("text", "gold", "strict", "flexible"), FIELD_RULES)
+@pytest.mark.parametrize("rules", ["strict-match", "flexible-extract"])
+def test_the_rules_of_the_field(text: str, gold: str, strict: bool, flexible: bool, rules: str) -> None:
+    """Texts are compared, so `18.00` is wrong; either rule can be the score, and both are told beside every score."""
+    score = number(text, gold, rules=rules)
+    readings = {"strict-match": Share(float(strict)), "flexible-extract": Share(float(flexible))}
+    assert readings == score.readings
+    assert readings[rules].part == score.value
+    assert (rules if score.error_class != "no_answer" else None) == score.rule
+    assert readings == number(text, gold).readings
 
 
 @pytest.mark.parametrize("gold", ["eighteen", "", "18 or 19", True, None, [18]])
@@ -238,6 +270,11 @@ def test_an_empty_gold_answer_is_a_mistake_in_the_data(gold: object) -> None:
         (NumberScorer, {"answer": "1", "ruels": []}, "score.number has no option 'ruels'"),
         (NumberScorer, {"answer": "1", "rules": ["first"]}, r"score.number.rules: \['first'\] is no list of rules"),
         (NumberScorer, {"answer": "1", "rules": []}, r"score.number.rules: \[\] is no list"),
+        (
+            NumberScorer,
+            {"answer": "1", "rules": ["strict-match"]},
+            r"score.number.rules: \['strict-match'\] is no list",
+        ),
         (NumberScorer, {"answer": "1", "rules": "last"}, r"score.number.rules: \['last'\] is no list"),
         (ExactScorer, {"field": "a", "ignore_case": "yes"}, "score.exact.ignore_case is true or false, not 'yes'"),
     ],
@@ -279,16 +316,36 @@ def test_published_gsm8k_verdicts_are_reproduced(model: str, correct: int, rules
 
 
 @golden
-@pytest.mark.parametrize(("side", "correct"), [("a", 37), ("b", 49)])
-def test_chat_answers_are_judged_as_by_hand(side: str, correct: int) -> None:
-    """100 chat answers that end in words: the last number alone gets nine of them wrong, the ladder none."""
+@pytest.mark.parametrize("model", ["6b_finetuning", "6b_verification"])
+@pytest.mark.parametrize(("rules", "replaced"), [("flexible-extract", False), ("strict-match", True)])
+def test_the_rules_of_the_field_on_published_solutions(model: str, rules: str, replaced: bool) -> None:
+    """Flexible agrees with each published verdict, strict with none that is right until the answers have their form."""
+    questions = _lines(GOLDEN / "gsm8k/test.jsonl.gz")
+    solutions = _lines(GOLDEN / f"golden/gsm8k_solutions/{model}.jsonl.gz")
+    scorer = NumberScorer({"answer": "{{ answer.split('####')[-1] }}", "rules": rules})
+    scores = [
+        scorer.score(
+            sample(**questions[row["i"]]),
+            completion(row["solution"].replace("A: ", "#### ") if replaced else row["solution"]),
+            None,
+        )
+        for row in solutions
+    ]
+    assert [row["is_correct"] for row in solutions] == [score.outcome == "pass" for score in scores]
+    if not replaced:
+        assert 0.0 == sum(score.readings["strict-match"].part for score in scores)
+
+
+@golden
+@pytest.mark.parametrize(("side", "correct", "flexible"), [("a", 37, 33), ("b", 49, 43)])
+def test_chat_answers_are_judged_as_by_hand(side: str, correct: int, flexible: int) -> None:
+    """100 chat answers that end in words: the field's lenient rule gets ten of them wrong, the ladder none."""
     rows = _lines(GOLDEN / "golden/cogumi_judge/math.jsonl.gz")
     scorer = NumberScorer({"answer": "{{ ground_truth.split('####')[-1] }}"})
-    verdicts = [
-        scorer.score(sample(**row), completion(row[f"response_{side}"]), None).outcome == "pass" for row in rows
-    ]
-    assert [row[f"{side}_correct"] for row in rows] == verdicts
-    assert correct == sum(verdicts)
+    scores = [scorer.score(sample(**row), completion(row[f"response_{side}"]), None) for row in rows]
+    assert [row[f"{side}_correct"] for row in rows] == [score.outcome == "pass" for score in scores]
+    assert correct == sum(score.outcome == "pass" for score in scores)
+    assert flexible == sum(score.readings["flexible-extract"].part for score in scores)
 
 
 @pytest.mark.parametrize(

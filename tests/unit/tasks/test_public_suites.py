@@ -1,0 +1,52 @@
+"""Public suites become samples: from a data folder that holds the published files, as a user's would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evalkit.core import registry
+from evalkit.core.types import Sample
+from evalkit.spec.load import load_task_file
+from evalkit.spec.model import TaskUse
+from evalkit.tasks.datasets import read_rows
+from evalkit.tasks.samples import samples
+
+TASKS = Path(__file__).parents[3] / "specs/tasks"
+RECORDED = Path(__file__).parents[4] / "shared/data"
+pytestmark = pytest.mark.skipif(not RECORDED.is_dir(), reason="the published files of ../shared/data are not here")
+
+
+def drawn(name: str, split: str = "test") -> list[Sample]:
+    """All samples of a split, each of them checked by the task's scorer."""
+    loaded = load_task_file(TASKS / f"{name}.yaml")
+    task = loaded.task
+    assert task is not None, loaded.diagnostics
+    assert () == loaded.diagnostics
+    rows = read_rows(task, split, [RECORDED], lambda sentence: None)
+    found = samples(task, TaskUse(name, name, split, None), rows, 0)
+    scorer = registry.load("scorers", task.scorer)(task.scorer_options)
+    for sample in found:
+        scorer.check(sample)
+    return found
+
+
+@pytest.mark.parametrize(("split", "count"), [("test", 1319), ("train", 7473)])
+def test_gsm8k(split: str, count: int) -> None:
+    """Every question, each with an id of its own and a gold number."""
+    assert count == len({sample.id for sample in drawn("gsm8k", split)})
+
+
+def test_math500() -> None:
+    """500 problems; one copy of the file lacks subject and level in one row."""
+    found = drawn("math500")
+    assert 500 == len({sample.id for sample in found})
+    assert {"1", "2", "3", "4", "5", "none"} >= {sample.groups["level"] for sample in found}
+
+
+def test_ifeval() -> None:
+    """541 prompts, each instruction of a known kind with the arguments it needs."""
+    found = drawn("ifeval")
+    assert (541, 834) == (len(found), sum(len(sample.row["instruction_id_list"]) for sample in found))
+    assert 25 == len({name for sample in found for name in sample.row["instruction_id_list"]})
