@@ -7,16 +7,13 @@ import secrets
 import select
 import socket
 import struct
-import time
 from pathlib import Path
 from typing import Any
 
 from evalkit.sandboxes import leftovers
 from evalkit.sandboxes.engine import EngineLost, connect, failures, is_podman, is_rootless, not_found, ulimits
-from evalkit.sandboxes.host import HostLost, Lines
-from evalkit.sandboxes.messages import BadReply, read_ready
+from evalkit.sandboxes.host import HostLost, Lines, await_ready
 
-_START_TIMEOUT_S = 60.0
 _MAX_FRAME = 64 << 20
 _STDERR_KEPT = 2000
 _FIRST_UIDS = range(1 << 20, 1 << 30, 1 << 16)
@@ -44,7 +41,7 @@ class Container:
             self._socket: socket.socket = getattr(self._attached, "_sock", self._attached)
             self._socket.setblocking(False)
             self._client.api.start(self._id)
-            self.python = self._await_ready()
+            self.python = await_ready(self)
         except failures() as error:
             self.close()
             raise EngineLost(f"the Docker engine could not start a container: {str(error)[:300]}") from error
@@ -84,16 +81,6 @@ class Container:
             self.close()
             raise EngineLost(f"the sandbox image {image[:19]} is gone: the next run builds it again") from error
         return str(made["Id"])
-
-    def _await_ready(self) -> str:
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            for line in self.receive(deadline - time.monotonic()):
-                try:
-                    return read_ready(line)
-                except BadReply as error:
-                    raise ContainerLost(str(error)) from error
-        raise ContainerLost("the worker in the container did not report for duty")
 
     # -- lines -------------------------------------------------------------------------------------------------
 

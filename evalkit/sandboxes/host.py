@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Protocol
 
+from evalkit.sandboxes.messages import BadReply, read_ready
+
 _MAX_LINE = 64 << 20
+_START_TIMEOUT_S = 60.0
 
 
 class HostLost(Exception):
@@ -34,6 +38,18 @@ class WorkerHost(Protocol):
 
 StartHost = Callable[[], WorkerHost]
 """Starts a host and waits until its worker reports. Raises HostLost, which is worth another try, or NoHost."""
+
+
+def await_ready(host: WorkerHost) -> str:
+    """The Python version of the worker, once it reports for duty. Raises HostLost."""
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        for line in host.receive(deadline - time.monotonic()):
+            try:
+                return read_ready(line)
+            except BadReply as error:
+                raise HostLost(str(error)) from error
+    raise HostLost("the worker did not report for duty")
 
 
 class Lines:

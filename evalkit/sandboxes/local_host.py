@@ -9,16 +9,13 @@ import select
 import signal
 import subprocess
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 from evalkit.core.types import Json
-from evalkit.sandboxes.host import HostLost, Lines, NoHost
-from evalkit.sandboxes.messages import BadReply, read_ready
+from evalkit.sandboxes.host import HostLost, Lines, NoHost, await_ready
 
-_START_TIMEOUT_S = 30.0
 _END_TIMEOUT_S = 10.0
 _STDERR_KEPT = 2000
 _FIRST_UIDS = range(1 << 20, 1 << 30, 1 << 16)
@@ -59,20 +56,10 @@ class LocalHost:
         os.set_blocking(self._to, False)
         os.set_blocking(self._from, False)
         try:
-            self.python = self._await_ready()
+            self.python = await_ready(self)
         except HostLost:
             self.close()
             raise
-
-    def _await_ready(self) -> str:
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            for line in self.receive(deadline - time.monotonic()):
-                try:
-                    return read_ready(line)
-                except BadReply as error:
-                    raise HostLost(str(error)) from error
-        raise HostLost("the local worker did not report for duty")
 
     def send(self, line: bytes) -> None:
         self._out += line

@@ -83,3 +83,11 @@ def test_ready() -> None:
     assert read_ready(b'{"ready": 2, "python": "3.11.2"}') == "3.11.2"
     with pytest.raises(BadReply, match="protocol 1"):
         read_ready(b'{"ready": 1, "python": "3.11.2"}')
+
+
+def test_both_ends_give_a_starved_program_the_same_time() -> None:
+    """The worker may stretch the wall clock as far as the pool waits for it, and no further."""
+    from evalkit.sandboxes import messages
+    from sandbox import clock
+
+    assert clock.LONGEST_STRETCH == messages._LONGEST_STRETCH
