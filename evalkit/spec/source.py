@@ -21,6 +21,7 @@ from evalkit.spec.nodes import Node, Place, Span, Style
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 64
+_TOO_DEEP = f"nested deeper than {_DEEPEST} levels"
 _LARGEST_BYTES = 4 * 1024 * 1024
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _STYLES: dict[str | None, Style] = {
@@ -47,6 +48,7 @@ _WORDING: tuple[tuple[str, str, str, bool], ...] = (
     ("document start", "this does not fit the lines above", "mend the indentation", False),
     ("node content", "a value is missing here", "is a bracket never closed?", False),
     ("comment or line break", "text after '|' or '>'", "the text begins on the next line", False),
+    ("maximum nesting depth", _TOO_DEEP, "", False),  # libyaml has a limit of its own since 0.2.6, and may look ahead
     ("undefined tag handle", "tags ('!...') are not part of the language", "put quotes around text", False),
 )
 
@@ -203,7 +205,7 @@ class _Reader:
             hint = "put quotes around a template: '{{ ... }}'" if event.flow_style else "use a list of maps instead"
             self._stop(self._point(event.start_mark, 1), "a key must be text, not a map or a list", hint)
         if len(self._stack) >= _DEEPEST:
-            self._stop(self._point(event.start_mark, 1), f"nested deeper than {_DEEPEST} levels", "")
+            self._stop(self._point(event.start_mark, 1), _TOO_DEEP, "")
         style: Style = "flow" if event.flow_style else "block"
         key = top.name_span if top is not None else None
         self._stack.append(_Frame(event.start_mark, style, key, is_map=isinstance(event, yaml.MappingStartEvent)))
