@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from evalkit.core.digest import digest
-from evalkit.core.types import Fingerprint, Program, Reference, Sample, SamplingParams
+from evalkit.core.types import Fingerprint, Program, Reference, Request, SamplingParams
 
 
 def decisive(sampling: SamplingParams) -> SamplingParams:
@@ -25,22 +25,22 @@ def decisive(sampling: SamplingParams) -> SamplingParams:
     )
 
 
-def completion_key(
-    fingerprint: Fingerprint, sample: Sample, sampling: SamplingParams, *, index: int, salt: str = ""
-) -> str:
-    """The address of one completion.
+def completion_key(fingerprint: Fingerprint, request: Request, salt: str = "") -> str:
+    """The address of the completion that a request asks for; its own `key` has no part in it.
 
-    Task and item count only for engines that answer by item. `salt` tells a deliberately repeated run (`--fresh`) from
-    the one before.
+    Task, item and turn count only for engines that answer by item. Likelihoods depend on no sampling parameter.
+    `salt` tells a deliberately repeated run (`--fresh`) from the one before.
     """
     parts: dict[str, object] = {
         "fingerprint": fingerprint,
-        "prompt": sample.prompt,
-        "sampling": decisive(sampling),
-        "index": index,
+        "prompt": request.prompt,
+        "sampling": decisive(request.sampling),
+        "index": request.index,
     }
+    if request.continuations:
+        parts |= {"sampling": None, "continuations": request.continuations}
     if fingerprint.by_item:
-        parts["item"] = [sample.task, sample.id]
+        parts["item"] = [request.task, request.item, *([request.turn] if request.turn else [])]
     if salt:
         parts["salt"] = salt
     return digest(parts)

@@ -131,6 +131,10 @@ class Scorer(Protocol):
         """
         ...
 
+    def continuations(self, sample: Sample) -> tuple[str, ...]:
+        """What the model is not to write but to weigh: with any, the completion holds their likelihoods, no text."""
+        ...
+
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score: ...
 
 

@@ -38,10 +38,18 @@ class Message(Struct, frozen=True):
 
 
 class Prompt(Struct, frozen=True):
-    """What a model is asked: chat `messages`, or a bare `text` to be continued. Exactly one is set."""
+    """What a model is asked: chat `messages`, or a bare `text` to be continued. Exactly one is set.
+
+    A chat whose last message is the assistant's begins the answer: the model continues it (`prefill`).
+    """
 
     messages: tuple[Message, ...] = ()
     text: str | None = None
+
+    @property
+    def prefill(self) -> str:
+        """The beginning of the answer that the chat gives; empty where there is none."""
+        return self.messages[-1].content if self.messages and self.messages[-1].role == "assistant" else ""
 
 
 class SamplingParams(Struct, frozen=True):
@@ -90,7 +98,10 @@ class Fingerprint(Struct, frozen=True):
 
 
 class Sample(Struct, frozen=True):
-    """One item of a task, ready to be asked and scored. `row` is the data row as it was read."""
+    """One item of a task, ready to be asked and scored. `row` is the data row as it was read.
+
+    `followups` are the user's later turns: each is asked after the answer to the one before, in the same chat.
+    """
 
     task: str
     id: str
@@ -99,10 +110,15 @@ class Sample(Struct, frozen=True):
     groups: dict[str, str]
     prompt: Prompt
     row: dict[str, Json]
+    followups: tuple[str, ...] = ()
 
 
 class Request(Struct, frozen=True):
-    """One completion wanted. `key` is its content address (`core/keys.py`), `index` counts a sample's k answers."""
+    """One completion wanted. `key` is its content address (`core/keys.py`), `index` counts a sample's k answers.
+
+    `turn` counts the turns of a chat from 0. With `continuations` nothing is generated: the completion says how likely
+    each of them is after the prompt.
+    """
 
     key: str
     task: str
@@ -110,10 +126,26 @@ class Request(Struct, frozen=True):
     prompt: Prompt
     sampling: SamplingParams
     index: int = 0
+    turn: int = 0
+    continuations: tuple[str, ...] = ()
+
+
+class Likelihood(Struct, frozen=True):
+    """How likely a model holds a continuation: the sum of its tokens' log-probabilities (natural logarithm).
+
+    `greedy`: each of its `tokens` is the most likely one at its place.
+    """
+
+    logprob: float
+    tokens: int
+    greedy: bool
 
 
 class Completion(Struct, frozen=True):
-    """One answer. `effective` is what the back end really used; `seconds` is this answer's share of its batch."""
+    """One answer. `effective` is what the back end really used; `seconds` is this answer's share of its batch.
+
+    `likelihoods` are those of the request's `continuations`, in their order; such a completion has no text.
+    """
 
     key: str
     text: str
@@ -124,6 +156,7 @@ class Completion(Struct, frozen=True):
     completion_tokens: int | None = None
     seconds: float | None = None
     mean_logprob: float | None = None
+    likelihoods: tuple[Likelihood, ...] = ()
 
 
 class Void(Struct, frozen=True):

@@ -16,22 +16,21 @@ import string
 from msgspec import structs
 
 from evalkit.core.errors import DataError, SpecError
-from evalkit.core.types import Completion, Execution, Json, Program, Reference, Sample, Score, Share
+from evalkit.core.types import Completion, Execution, Json, Sample, Score, Share
 from evalkit.scorers import numbers
 from evalkit.scorers.gold import check_options, gold_value, verdict
 from evalkit.scorers.gsm8k_rules import GSM8K_RULES, same_text
+from evalkit.scorers.plain import PlainScorer
 
 _SHOWN = 64
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
-class ExactScorer:
+class ExactScorer(PlainScorer):
     """The whole answer equals a gold one, white space apart.
 
     Options: `ignore_case`, `ignore_punctuation` (ASCII), `first_line` (only the first line that is not empty counts).
     """
-
-    executes = False
 
     def __init__(self, options: dict[str, Json]) -> None:
         flags = ("ignore_case", "ignore_punctuation", "first_line")
@@ -45,12 +44,6 @@ class ExactScorer:
     def check(self, sample: Sample) -> None:
         """Raises DataError for a sample without a gold answer."""
         self._gold(sample)
-
-    def program(self, sample: Sample, completion: Completion) -> Program | None:
-        return None
-
-    def reference(self, sample: Sample) -> Reference | None:
-        return None
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         text = completion.text.strip()
@@ -77,15 +70,13 @@ class ExactScorer:
         return " ".join((kept.translate(_PUNCTUATION) if self._punctuation else kept).split())
 
 
-class NumberScorer:
+class NumberScorer(PlainScorer):
     """The number that the answer ends in equals the gold one, exactly, as a decimal number or a fraction.
 
     Option `rules`: the extraction rules of `numbers.RULES` to try, in this order (default: all); or the name of one of
     `GSM8K_RULES`, which compares texts as the field does. The score records the rule that found the number, and what
     either of the field's rules makes of the answer. A percentage is the number before its sign: 18% equals 18.
     """
-
-    executes = False
 
     def __init__(self, options: dict[str, Json]) -> None:
         check_options("number", options, ("rules",))
@@ -103,12 +94,6 @@ class NumberScorer:
     def check(self, sample: Sample) -> None:
         """Raises DataError for a sample whose gold answer is no number."""
         self._gold(sample)
-
-    def program(self, sample: Sample, completion: Completion) -> Program | None:
-        return None
-
-    def reference(self, sample: Sample) -> Reference | None:
-        return None
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         gold, gold_text = self._gold(sample)

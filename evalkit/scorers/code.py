@@ -104,6 +104,9 @@ class CodeScorer:
             in_process=self._options.in_process,
         )
 
+    def continuations(self, sample: Sample) -> tuple[str, ...]:
+        return ()
+
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         """`no_code` needs no execution; everything else is what the sandbox saw."""
         code = self._extract(sample, completion, self._entry_point(sample))

@@ -12,22 +12,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from evalkit.core.errors import DataError, SpecError
-from evalkit.core.types import Completion, Execution, Json, Program, Reference, Sample, Score, Share
+from evalkit.core.types import Completion, Execution, Json, Sample, Score, Share
 from evalkit.scorers.ifeval_checks import CHECKS, Arguments, follows, follows_loosely, needs_language
 from evalkit.scorers.language import language
+from evalkit.scorers.plain import PlainScorer
 
 _FIELDS = {"instructions": "instruction_id_list", "arguments": "kwargs"}
 _PROBE = "An answer in words."
 
 
-class IfevalScorer:
+class IfevalScorer(PlainScorer):
     """Every instruction of the row is followed.
 
     Options `instructions` and `arguments`: the fields with the list of instruction ids and the list of their arguments,
     one object each, whose nulls count as absent (default: `instruction_id_list` and `kwargs`).
     """
-
-    executes = False
 
     def __init__(self, options: dict[str, Json]) -> None:
         unknown = sorted(set(options) - set(_FIELDS))
@@ -48,12 +47,6 @@ class IfevalScorer:
                 follows(name, _PROBE, given)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise _wrong(sample, f"the arguments {given!r} do not fit {name}: {error!r}") from error
-
-    def program(self, sample: Sample, completion: Completion) -> Program | None:
-        return None
-
-    def reference(self, sample: Sample) -> Reference | None:
-        return None
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         wanted = self._instructions(sample)

@@ -15,8 +15,9 @@ import re
 from typing import NoReturn
 
 from evalkit.core.errors import DataError, SpecError
-from evalkit.core.types import Completion, Execution, Json, Program, Reference, Sample, Score
+from evalkit.core.types import Completion, Execution, Json, Sample, Score
 from evalkit.scorers import bounded
+from evalkit.scorers.plain import PlainScorer
 
 _CHECK_S = 5
 _SHOWN = 400
@@ -26,14 +27,12 @@ _FENCE = re.compile(
 )
 
 
-class JsonSchemaScorer:
+class JsonSchemaScorer(PlainScorer):
     """The answer holds JSON, and the schema has nothing to say against it.
 
     Options: `schema`, a JSON Schema (draft 2020-12 unless it names another); or `field`, the field of the row that
     holds one, as an object or as JSON in a text.
     """
-
-    executes = False
 
     def __init__(self, options: dict[str, Json]) -> None:
         unknown = sorted(set(options) - {"schema", "field"})
@@ -56,12 +55,6 @@ class JsonSchemaScorer:
             wrong = _wrong_schema(self._schema_of(sample))
             if wrong:
                 raise DataError(f"item {sample.id} of task {sample.task}: '{self._field}' is no JSON Schema: {wrong}")
-
-    def program(self, sample: Sample, completion: Completion) -> Program | None:
-        return None
-
-    def reference(self, sample: Sample) -> Reference | None:
-        return None
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         found = find_json(completion.text)

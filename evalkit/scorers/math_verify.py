@@ -25,9 +25,10 @@ import msgspec
 from msgspec import Struct
 
 from evalkit.core.errors import DataError, PrerequisiteError, SpecError
-from evalkit.core.types import Completion, Execution, Json, Program, Reference, Sample, Score
+from evalkit.core.types import Completion, Execution, Json, Sample, Score
 from evalkit.scorers import bounded
 from evalkit.scorers.gold import check_options, gold_value, verdict
+from evalkit.scorers.plain import PlainScorer
 
 _STEP_S = 5
 _TOTAL_CPU_S = 30
@@ -53,10 +54,8 @@ class MathOptions(Struct, frozen=True, forbid_unknown_fields=True):
     gold_form: Literal["latex", "as_is"] = "latex"
 
 
-class MathVerifyScorer:
+class MathVerifyScorer(PlainScorer):
     """The expression that the answer ends in equals the gold one, in any form that is mathematically the same."""
-
-    executes = False
 
     def __init__(self, options: dict[str, Json]) -> None:
         check_options("math_verify", options, MathOptions.__struct_fields__)
@@ -73,12 +72,6 @@ class MathVerifyScorer:
         """Raises DataError for a sample without a gold answer, PrerequisiteError without the package."""
         _check_installed()
         self._gold(sample)
-
-    def program(self, sample: Sample, completion: Completion) -> Program | None:
-        return None
-
-    def reference(self, sample: Sample) -> Reference | None:
-        return None
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         _check_installed()

@@ -13,24 +13,23 @@ import re
 from collections import deque
 
 from evalkit.core.errors import DataError, SpecError
-from evalkit.core.types import Completion, Execution, Json, Program, Reference, Sample, Score
+from evalkit.core.types import Completion, Execution, Json, Sample, Score
 from evalkit.scorers import bounded
 from evalkit.scorers.gold import check_options, gold_value, verdict
+from evalkit.scorers.plain import PlainScorer
 
 _SEARCH_S = 1
 _SHOWN = 200
 _OPTIONS = ("pattern", "take", "whole", "ignore_case")
 
 
-class RegexScorer:
+class RegexScorer(PlainScorer):
     """What the pattern's group finds equals a gold answer; without a gold answer, the pattern is found.
 
     Options: `pattern`; `take`, the `first` or `last` match (default: first); `whole`, the pattern has to match all of
     the answer, white space around it apart; `ignore_case`, for search and comparison. Of a match its group named
     `answer` counts, else its first group, else all of it.
     """
-
-    executes = False
 
     def __init__(self, options: dict[str, Json]) -> None:
         check_options("regex", options, _OPTIONS, needed=False)
@@ -46,12 +45,6 @@ class RegexScorer:
     def check(self, sample: Sample) -> None:
         """Raises DataError for a sample without a gold answer, where one is compared with."""
         self._golds(sample)
-
-    def program(self, sample: Sample, completion: Completion) -> Program | None:
-        return None
-
-    def reference(self, sample: Sample) -> Reference | None:
-        return None
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         golds = self._golds(sample)

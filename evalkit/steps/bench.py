@@ -77,8 +77,9 @@ def cells(bench: Bench, arm: Arm) -> Iterator[Cell]:
     """Every completion that an arm wants, in plan order."""
     for sample in arm.samples:
         for index in range(arm.policy.samples):
-            key = completion_key(bench.fingerprint, sample, arm.sampling, index=index, salt=bench.salt)
-            yield Cell(sample, Request(key, sample.task, sample.id, sample.prompt, arm.sampling, index))
+            request = Request("", sample.task, sample.id, sample.prompt, arm.sampling, index)
+            key = completion_key(bench.fingerprint, request, bench.salt)
+            yield Cell(sample, msgspec.structs.replace(request, key=key))
 
 
 class Trial(Struct, frozen=True):

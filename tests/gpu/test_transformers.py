@@ -6,9 +6,10 @@ pytest tests/gpu
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from evalkit.core.keys import completion_key
-from evalkit.core.types import Completion, Fingerprint, Message, Model, Prompt, Request, Sample, SamplingParams
+from evalkit.core.types import Completion, Fingerprint, Message, Model, Prompt, Request, SamplingParams
 from evalkit.engines.transformers import ADAPTER
 
 torch = pytest.importorskip("torch")
@@ -23,19 +24,12 @@ def answers(device: str, dtype: str, sampling: SamplingParams) -> list[Completio
     """The model's answers to the questions, two of each."""
     model = Model("m", "transformers", {"embedded": "smollm2-135m"}, device=device, dtype=dtype)
     engine = ADAPTER.open(model, print)
-    samples = [Sample("t", str(n), "t", "test", {}, Prompt((Message("user", q),)), {}) for n, q in enumerate(QUESTIONS)]
-    requests = [
-        Request(
-            completion_key(Fingerprint("x", {}), sample, sampling, index=index),
-            "t",
-            sample.id,
-            sample.prompt,
-            sampling,
-            index,
-        )
-        for sample in samples
+    asked = [
+        Request("", "t", str(number), Prompt((Message("user", question),)), sampling, index)
+        for number, question in enumerate(QUESTIONS)
         for index in range(2)
     ]
+    requests = [replace(one, key=completion_key(Fingerprint("x", {}), one)) for one in asked]
     found = {one.key: one for one in engine.generate(requests) if isinstance(one, Completion)}
     engine.close()
     return [found[request.key] for request in requests]

@@ -8,17 +8,16 @@ import pytest
 from msgspec.structs import replace
 
 from evalkit.core.keys import completion_key, execution_key
-from evalkit.core.types import Fingerprint, Limits, Message, Program, Prompt, Reference, Sample, SamplingParams
+from evalkit.core.types import Fingerprint, Limits, Message, Program, Prompt, Reference, Request, SamplingParams
 
 FINGERPRINT = Fingerprint("transformers", {"weights": "w1", "dtype": "float32"})
-SAMPLE = Sample("task", "1", "category", "test", {}, Prompt((Message("user", "What is 2 + 2?"),)), {"answer": "4"})
 SAMPLING = SamplingParams(temperature=0.7, seed=3)
+REQUEST = Request("", "task", "1", Prompt((Message("user", "What is 2 + 2?"),)), SAMPLING)
 PROGRAM = Program("", "def f(): ...", ("assert f() is None",))
 
 
-def key(**changes: Any) -> str:
-    parts: dict[str, Any] = {"fingerprint": FINGERPRINT, "sample": SAMPLE, "sampling": SAMPLING, "index": 0, "salt": ""}
-    return completion_key(**{**parts, **changes})
+def key(fingerprint: Fingerprint = FINGERPRINT, salt: str = "", **changes: Any) -> str:
+    return completion_key(fingerprint, replace(REQUEST, **changes), salt)
 
 
 @pytest.mark.parametrize(
@@ -26,14 +25,15 @@ def key(**changes: Any) -> str:
     [
         {"fingerprint": Fingerprint("vllm", FINGERPRINT.parts)},
         {"fingerprint": Fingerprint("transformers", {"weights": "w2", "dtype": "float32"})},
-        {"sample": replace(SAMPLE, prompt=Prompt((Message("user", "What is 2 + 3?"),)))},
-        {"sample": replace(SAMPLE, prompt=Prompt((Message("system", "What is 2 + 2?"),)))},
-        {"sample": replace(SAMPLE, prompt=Prompt(text="What is 2 + 2?"))},
+        {"prompt": Prompt((Message("user", "What is 2 + 3?"),))},
+        {"prompt": Prompt((Message("system", "What is 2 + 2?"),))},
+        {"prompt": Prompt(text="What is 2 + 2?")},
         {"sampling": replace(SAMPLING, temperature=0.8)},
         {"sampling": replace(SAMPLING, max_tokens=9)},
         {"sampling": replace(SAMPLING, stop=("\n",))},
         {"sampling": replace(SAMPLING, seed=4)},
         {"index": 1},
+        {"continuations": (" 4", " 5")},
         {"salt": "fresh"},
     ],
 )
@@ -45,7 +45,7 @@ def test_what_decides_an_answer_is_in_its_key(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"sample": replace(SAMPLE, id="2", task="other", category="x", split="train", groups={"a": "b"}, row={})},
+        {"item": "2", "task": "other", "key": "k", "turn": 1},
         {"fingerprint": Fingerprint("transformers", {"dtype": "float32", "weights": "w1"})},
     ],
 )
@@ -63,7 +63,15 @@ def test_a_greedy_answer_does_not_depend_on_the_seed() -> None:
 def test_recorded_answers_are_kept_by_item() -> None:
     """A recorded answer belongs to its item, whatever the prompt."""
     by_item = replace(FINGERPRINT, by_item=True)
-    assert key(fingerprint=by_item) != key(fingerprint=by_item, sample=replace(SAMPLE, id="2"))
+    assert key(fingerprint=by_item) != key(fingerprint=by_item, item="2")
+    assert key(fingerprint=by_item) != key(fingerprint=by_item, turn=1)
+
+
+def test_likelihoods_depend_on_no_sampling_parameter() -> None:
+    """Nothing is drawn; which continuations are weighed counts."""
+    weighed = {"continuations": (" 4", " 5")}
+    assert key(**weighed) == key(**weighed, sampling=replace(SAMPLING, temperature=0.1, seed=9))
+    assert key(**weighed) != key(continuations=(" 5", " 4"))
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,9 @@ class TimedScorer:
         name = self._options.get("reference", f"reference {sample.id}")
         return None if name is None else Reference(Program("", name, ("assert True",), limits=DECLARED), 4.0)
 
+    def continuations(self, sample: Sample) -> tuple[str, ...]:
+        return ()
+
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         assert execution is not None
         passed = execution.outcome == "passed"
