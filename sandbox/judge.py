@@ -20,7 +20,7 @@ _GROWTH_KB = 64 << 10
 _MEMORY = 1 << 30
 
 
-def serve(link: socket.socket, record_fd: int) -> None:
+def serve(link: socket.socket, record: judging.Record) -> None:
     """Judge jobs until the runner is gone, or until a fresh process is the better choice for the next one.
 
     That is so when anything but plain data came from a program, when it ended in a way of its own, when this process
@@ -31,12 +31,11 @@ def serve(link: socket.socket, record_fd: int) -> None:
         os.dup2(null, fd)
     gc.enable()
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))  # an answer may grow when the tests look at it
-    record = judging.Record(record_fd)
     before, builtins_before = _peak_kb(), dict(vars(builtins))
     for count in range(1, _JOBS + 1):
         job, channel = _receive(link)
         peer = judging.peer_for(channel)
-        record.failed = False
+        record.begin()
         in_order = judging.judge(job, peer, record)
         channel.close()
         again = in_order and peer.plain and count < _JOBS

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Literal, NoReturn, TypeAlias
 
+    from .page import Page
+
     Job: TypeAlias = dict[str, Any]
     Plan: TypeAlias = Callable[[], None]
 
@@ -41,14 +43,27 @@ class _Stop(BaseException):
 
 
 class Record:
-    """What is known so far; every line is written at once, so that a killed judge loses nothing."""
+    """What is known so far; every line is written at once, so that a killed judge loses nothing.
 
-    def __init__(self, fd: int) -> None:
+    Lines go to the `page`, memory shared with whoever reads them, as long as they fit; what follows, and the last line
+    of each job, through the pipe `fd`: each write to a pipe would wake the reader.
+    """
+
+    def __init__(self, fd: int, page: Page | None = None) -> None:
         self._fd = fd
+        self._page = page
         self.failed = False
+
+    def begin(self) -> None:
+        """The next job's."""
+        self.failed = False
+        if self._page is not None:
+            self._page.clear()
 
     def write(self, **line: Any) -> None:
         data = json.dumps(line).encode("ascii") + b"\n"
+        if self._page is not None and "end" not in line and self._page.add(data):
+            return
         while data:
             data = data[os.write(self._fd, data) :]
 

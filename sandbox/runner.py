@@ -16,12 +16,14 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from . import report, verdict, whole
+from . import judging, report, verdict, whole
 from .clock import Clock
 from .judge import serve
+from .page import Page
 
 PROTOCOL = 2
 _GRACE_S = 2.0
+_LAST = b'{"end": '
 
 
 class Lost(Exception):
@@ -128,6 +130,7 @@ class _Judge:
     """A process that runs tests (`judge.serve`). It is used again as long as it says so itself."""
 
     def __init__(self, control: socket.socket, others: tuple[int, ...]) -> None:
+        self.page = Page()
         ours, theirs = socket.socketpair()
         self.notes, writer = os.pipe()
         self.pid = os.fork()
@@ -137,7 +140,7 @@ class _Judge:
                 ours.close()
                 for fd in (self.notes, *others):
                     os.close(fd)
-                serve(theirs, writer)
+                serve(theirs, judging.Record(writer, self.page))
             finally:
                 os._exit(0)
         theirs.close()
@@ -159,6 +162,7 @@ class _Judge:
         """Let it end; its wait status."""
         self._link.close()
         os.close(self.notes)
+        self.page.close()
         return os.waitpid(self.pid, 0)[1]
 
 
@@ -180,17 +184,19 @@ class _Watch:
         """How the program's process ended."""
         poller = select.poll()
         poller.register(self._judge.notes, select.POLLIN)
-        rest = b""
-        while not self.notes.ended:
+        rest, lines, ended = b"", [], False
+        while not ended:
             left = self._look()
             if not poller.poll(left * 1000):
                 continue
             piece = os.read(self._judge.notes, 1 << 16)
             if not piece:
                 break
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                self.notes.add(line)
+            *more, rest = (rest + piece).split(b"\n")
+            lines += more
+            ended = any(line.startswith(_LAST) for line in more)
+        for line in (*self._judge.page.lines(), *lines):
+            self.notes.add(line)
         self.wall_s = self._clock.passed_s()
         return self._process or self._runner.finish()
 
