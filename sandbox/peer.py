@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_FRAME = 8 << 20
 _HEADER = struct.Struct("!I")
+_AHEAD_BYTES = 1 << 18
 _dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _loads = json.loads
 
@@ -56,33 +57,46 @@ def send_frame(channel: socket.socket, tree: Json) -> None:
         raise Gone from None
 
 
-def receive_frame(channel: socket.socket) -> dict[str, Json]:
-    """Read one frame. Raises Gone, Violation."""
-    (size,) = _HEADER.unpack(_receive(channel, 4))
-    if size > MAX_FRAME:
-        raise Violation(f"a frame of {size} bytes was announced")
-    body = _receive(channel, size)
-    try:
-        tree = _loads(body)
-    except (ValueError, RecursionError):
-        raise Violation("a frame that is not JSON") from None
-    if type(tree) is not dict:
-        raise Violation("a frame that is no object")
-    return tree
+class Reader:
+    """Reads frames from a channel. It reads ahead: most frames then cost one system call."""
 
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._ahead = b""
 
-def _receive(channel: socket.socket, size: int) -> bytes:
-    pieces = []
-    while size:
+    def frame(self) -> dict[str, Json]:
+        """The next frame. Raises Gone, Violation."""
+        (size,) = _HEADER.unpack(self._take(4))
+        if size > MAX_FRAME:
+            raise Violation(f"a frame of {size} bytes was announced")
+        body = self._take(size)
         try:
-            piece = channel.recv(min(size, 1 << 18))
-        except OSError:
-            raise Gone from None
-        if not piece:
-            raise Gone
-        pieces.append(piece)
-        size -= len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            tree = _loads(body)
+        except (ValueError, RecursionError):
+            raise Violation("a frame that is not JSON") from None
+        if type(tree) is not dict:
+            raise Violation("a frame that is no object")
+        return tree
+
+    def _take(self, size: int) -> bytes:
+        data = self._ahead
+        if len(data) < size:
+            data = self._filled(data, size)
+        self._ahead = data[size:]
+        return data[:size]
+
+    def _filled(self, data: bytes, size: int) -> bytes:
+        pieces, left = [data], size - len(data)
+        while left > 0:
+            try:
+                piece = self._channel.recv(_AHEAD_BYTES)
+            except OSError:
+                raise Gone from None
+            if not piece:
+                raise Gone
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
 
 
 def _not_shared(value: Any) -> None:
@@ -108,6 +122,7 @@ class Peer:
         extra: dict[str, Callable[..., Any]] | None = None,
     ) -> None:
         self._channel = channel
+        self._reader = Reader(channel)
         self._permit = permit
         self._operations = dict(OPERATIONS, **(extra or {}))
         self._exported: list[Any] = []
@@ -210,7 +225,7 @@ class Peer:
         pairs = {key: encode(value) for key, value in keywords.items()}
         send_frame(self._channel, {"n": number, "op": op, "a": trees, "k": pairs})
         while True:
-            frame = receive_frame(self._channel)
+            frame = self._reader.frame()
             if "op" in frame:
                 self._serve(frame)
                 continue
@@ -239,7 +254,7 @@ class Peer:
         """Answer until the other side is gone."""
         while True:
             with self._lock:
-                self._serve(receive_frame(self._channel))
+                self._serve(self._reader.frame())
 
     def _serve(self, frame: dict[str, Json]) -> None:
         self.plain = False

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.peer import MAX_FRAME, Gone, Overflow, Peer, Violation, receive_frame
+from sandbox.peer import MAX_FRAME, Gone, Overflow, Peer, Reader, Violation
 from sandbox.permissions import permit
 from sandbox.proxies import OPERATIONS, RemoteFunction
 
@@ -50,8 +50,9 @@ def program(answers: list[list[_Frame]]) -> Iterator[Peer]:
     def run() -> None:
         with theirs:
             try:
+                reader = Reader(theirs)
                 for frames in answers:
-                    number = receive_frame(theirs).get("n")
+                    number = reader.frame().get("n")
                     for frame in frames:
                         theirs.sendall(packed(frame, number))
                         if isinstance(frame, bytes):
@@ -173,11 +174,12 @@ def test_what_a_program_may_not_do_it_is_told(requests: list[_Frame]) -> None:
 
     def run() -> None:
         with theirs:
+            reader = Reader(theirs)
             try:
-                receive_frame(theirs)
+                reader.frame()
                 for frame in requests:
                     theirs.sendall(packed(frame, None))
-                    replies.append(receive_frame(theirs))
+                    replies.append(reader.frame())
             except (Gone, Violation, OSError):
                 pass
 
