@@ -7,7 +7,6 @@ verdict: the runner asks for a process (b"A") and later says that it is done wit
 from __future__ import annotations
 
 import _socket
-import contextlib
 import gc
 import os
 import resource
@@ -16,7 +15,7 @@ import socket
 import struct
 import sys
 
-from . import candidate, confinement, rehearsal, report, runner, sweeping
+from . import candidate, confinement, inherit, rehearsal, report, runner, sweeping
 
 _UIDS = 50_000
 _ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp", "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
@@ -36,13 +35,13 @@ class _Child:
 
     __slots__ = ("_channel", "_err", "_out", "cell", "pid")
 
-    def __init__(self, cell: confinement.Cell) -> None:
+    def __init__(self, cell: confinement.Cell, standing: candidate.Standing) -> None:
         self.cell = cell
         self._channel, theirs = _socket.socketpair()  # without the classes of `socket`: less memory is touched
         self._out, self._err = _output(), _output()
         self.pid = cell.fork()
         if self.pid == 0:
-            candidate.run(cell, theirs.fileno(), self._out, self._err)
+            standing.run(cell, theirs.fileno(), self._out, self._err)
         theirs.close()
 
     def hand_over(self, control: socket.socket) -> None:
@@ -55,16 +54,21 @@ class _Child:
 
 
 class _Spawner:
-    def __init__(self, control: socket.socket, runner_pid: int, cells: confinement.Confinement, first_uid: int) -> None:
+    def __init__(
+        self, control: socket.socket, runner_pid: int, cells: confinement.Confinement, standing: candidate.Standing
+    ) -> None:
         self._control = control
         self._cells = cells
+        self._standing = standing
         self._runner_pid = runner_pid
-        self._first_uid = first_uid
+        self._first_uid = 0
         self._count = 0
-        self._oom_seen = _oom_kills()
+        self._oom_file = _oom_file()
+        self._oom_seen = _oom_kills(self._oom_file)
 
-    def serve(self) -> None:
+    def serve(self, first_uid: int) -> None:
         """Until the runner goes away. The next process is forked while the runner sees to the last one's result."""
+        self._first_uid = first_uid
         spare = self._fresh()
         current: _Child | None = None
         while True:
@@ -84,15 +88,17 @@ class _Spawner:
 
     def _fresh(self) -> _Child:
         self._count = (self._count + 1) % _UIDS
-        return _Child(self._cells.cell(self._first_uid + self._count))
+        return _Child(self._cells.cell(self._first_uid + self._count), self._standing)
 
     def _finish(self, child: _Child) -> report.End:
-        with contextlib.suppress(ProcessLookupError):
+        try:
             os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:  # it has not come to its `setsid` yet, or has ended
+            pass
         _, status, usage = os.wait4(child.pid, 0)
         left, clean = child.cell.sweep({1, self._runner_pid})
         sweeping.reap()
-        oom = _oom_kills()
+        oom = _oom_kills(self._oom_file)
         end = report.End(
             status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, left, oom > self._oom_seen, clean
         )
@@ -106,19 +112,28 @@ def _output() -> int:
     return fd
 
 
-def _oom_kills() -> int:
+def _oom_file() -> int | None:
+    """Where the kernel counts what it killed for memory (cgroup v2, v1); None where it does not say."""
     for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
         try:
-            with open(path) as stream:
-                for line in stream:
-                    if line.startswith("oom_kill "):
-                        return int(line.split()[1])
+            return os.open(path, os.O_RDONLY)
         except OSError:
             continue
-    return 0
+    return None
 
 
-def _warm_up() -> None:
+def _oom_kills(counted: int | None) -> int:
+    """Read by descriptor and as bytes: a text file's objects would be a fifth of what the spawner touches."""
+    if counted is None:
+        return 0
+    try:
+        _, _, rest = os.pread(counted, 512, 0).partition(b"oom_kill ")
+    except OSError:
+        return 0
+    return int(rest.split(None, 1)[0]) if rest else 0
+
+
+def _warm_up() -> candidate.Standing:
     """Do once what each program would do alike: after a fork every page that is touched is a page copied."""
     for name in _KEPT_WARM.split(", "):
         __import__(name)
@@ -135,9 +150,12 @@ def _warm_up() -> None:
         signal.signal(number, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(_ENVIRONMENT)
+    standing = candidate.Standing()
+    inherit.page_tables()
     gc.collect()
     gc.freeze()
     gc.disable()
+    return standing
 
 
 def _start_runner(control: socket.socket, kept: socket.socket, cells: confinement.Confinement) -> int:
@@ -156,9 +174,9 @@ def _start_runner(control: socket.socket, kept: socket.socket, cells: confinemen
 
 def main() -> None:
     """Start the runner, give it stdin and stdout, serve it."""
-    first_uid = int(os.environ.get("EVALKIT_FIRST_UID", "100000"))
     cells = confinement.choose()
-    _warm_up()
+    first_uid = int(os.environ.get("EVALKIT_FIRST_UID", "100000"))  # before the environment is the programs'
+    standing = _warm_up()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = _start_runner(theirs, ours, cells)
     theirs.close()
@@ -166,7 +184,7 @@ def main() -> None:
     os.dup2(null, 0)
     os.dup2(null, 1)
     os.close(null)
-    _Spawner(ours, pid, cells, first_uid).serve()
+    _Spawner(ours, pid, cells, standing).serve(first_uid)
 
 
 if __name__ == "__main__":
