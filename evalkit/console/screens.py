@@ -215,6 +215,13 @@ def show_sample(row: SampleRow) -> None:
     if row.tests:
         lines = [f"{'ok  ' if test.passed else 'FAIL'} {test.label}" + _below(test.message) for test in row.tests]
         _section("tests", "\n".join(lines), f"{row.tests_passed} of {row.tests_total} passed")
+    if row.criteria:
+        points = [
+            (name, f"{numbers.amount(one.points)} of {numbers.amount(one.of)}", one.reason)
+            for name, one in row.criteria.items()
+        ]
+        lines = [f"{given}  {name}{f': {why}' if why else ''}" for name, given, why in points]
+        _section("criteria", "\n".join(lines), "points of the rubric")
     _section("stdout", row.stdout or None)
     _section("stderr", row.stderr or None)
 

@@ -249,12 +249,21 @@ class Share(Struct, frozen=True):
     of: int = 1
 
 
+class Contribution(Struct, frozen=True):
+    """What one criterion of a rubric gave: `points` of the `of` points it is worth, and why not all of them."""
+
+    points: float
+    of: float
+    reason: str | None = None
+
+
 class Score(Struct, frozen=True):
     """What a scorer made of one completion.
 
     `value` is in [0, 1]; None only when void. `error_class` says how a failure failed (`wrong_answer`,
     `no_answer`, `no_code`, an execution class). `rule` names the extraction rule that found the answer.
     `readings` are what other rules make of the same answer, by their name: told beside the score, never part of it.
+    `criteria` are what a rubric's criteria gave, by their name: the parts that the score is made of.
     """
 
     outcome: Outcome
@@ -266,6 +275,7 @@ class Score(Struct, frozen=True):
     tests_total: int | None = None
     reason: str | None = None
     readings: dict[str, Share] = {}
+    criteria: dict[str, Contribution] = {}
 
 
 class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
@@ -316,6 +326,7 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     reference: ExecutionClass | None = None
     in_process: bool = False
     readings: dict[str, Share] = {}
+    criteria: dict[str, Contribution] = {}
 
 
 class Progress(Struct, frozen=True):

@@ -16,28 +16,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct, field
 
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import Limits, SampleRow, Share
+from evalkit.core.types import SampleRow
 from evalkit.report import numbers
 from evalkit.report.results import (
     Answers,
     CategoryMeasure,
     Groups,
-    LimitUse,
     Macro,
     Measure,
     Metrics,
     Rate,
-    Reading,
     Results,
     Seconds,
     StepResults,
     Tests,
     Tokens,
 )
+from evalkit.report.tallies import CriterionTally, LimitTally, ReadingTally, Sum
 from evalkit.stats.intervals import estimate, mean
 
-NEAR = 0.8
-"""The share of a time limit from which on a program is near it: a machine a quarter slower decides otherwise."""
 NO_ANSWER = frozenset({"no_answer", "no_code"})
 
 
@@ -54,109 +51,20 @@ class _Item:
         self.broken_reference = False
 
 
-class _Sum(Struct):
-    """A sum that is unknown as soon as one part is."""
-
-    total: float = 0.0
-    parts: int = 0
-    unknown: bool = False
-
-    def add(self, value: float | None) -> None:
-        if value is None:
-            self.unknown = True
-        else:
-            self.total += value
-            self.parts += 1
-
-    @property
-    def value(self) -> float | None:
-        return None if self.unknown or not self.parts else self.total
-
-
-class _Span(Struct):
-    """The smallest and the largest of some numbers."""
-
-    low: float = math.inf
-    high: float = -math.inf
-
-    def add(self, value: float) -> None:
-        self.low = min(self.low, value)
-        self.high = max(self.high, value)
-
-    @property
-    def value(self) -> tuple[float, float] | None:
-        return (self.low, self.high) if self.low <= self.high else None
-
-
-class _LimitTally(Struct):
-    """How near programs came to their time limits, and which these were."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    cpu: _Span = field(default_factory=_Span)
-    wall: _Span = field(default_factory=_Span)
-
-    def add(self, row: SampleRow, limits: Limits) -> None:
-        self.counts["programs"] += 1
-        self.cpu.add(limits.cpu_s)
-        self.wall.add(limits.wall_s)
-        if near_limit(row, limits):
-            self.counts["near"] += 1
-            self.counts["timeouts"] += row.error_class == "timeout"
-            self.counts["passed"] += row.outcome == "pass"
-
-    def measure(self, broken_references: int) -> LimitUse:
-        return LimitUse(
-            programs=self.counts["programs"],
-            near=self.counts["near"],
-            timeouts=self.counts["timeouts"],
-            passed=self.counts["passed"],
-            cpu_s=self.cpu.value,
-            wall_s=self.wall.value,
-            broken_references=broken_references,
-        )
-
-
-def near_limit(row: SampleRow, limits: Limits) -> bool:
-    """Whether a program used most of the time that it had, or more."""
-    return (
-        row.error_class == "timeout"
-        or (row.cpu_s is not None and row.cpu_s >= NEAR * limits.cpu_s)
-        or (row.sandbox_s is not None and row.sandbox_s >= NEAR * limits.wall_s)
-    )
-
-
-class _ReadingTally(Struct):
-    """What one other rule makes of answers."""
-
-    answers: int = 0
-    part: float = 0.0
-    of: int = 0
-    otherwise: int = 0
-
-    def add(self, share: Share, score: float) -> None:
-        self.answers += 1
-        self.part += share.part
-        self.of += share.of
-        self.otherwise += (share.part == share.of) != (score == 1.0)
-
-    def measure(self) -> Reading:
-        share = self.part / self.of if self.of else None
-        return Reading(self.answers, self.part, self.of, share, self.otherwise)
-
-
 class _Tally(Struct):
     """What rows add up to."""
 
     items: dict[tuple[str, str, str], _Item] = field(default_factory=dict)
     classes: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
-    prompt_tokens: _Sum = field(default_factory=_Sum)
-    completion_tokens: _Sum = field(default_factory=_Sum)
-    generation: _Sum = field(default_factory=_Sum)
-    sandbox: _Sum = field(default_factory=_Sum)
-    usd: _Sum = field(default_factory=_Sum)
-    limits: _LimitTally = field(default_factory=_LimitTally)
-    readings: dict[str, _ReadingTally] = field(default_factory=dict)
+    prompt_tokens: Sum = field(default_factory=Sum)
+    completion_tokens: Sum = field(default_factory=Sum)
+    generation: Sum = field(default_factory=Sum)
+    sandbox: Sum = field(default_factory=Sum)
+    usd: Sum = field(default_factory=Sum)
+    limits: LimitTally = field(default_factory=LimitTally)
+    readings: dict[str, ReadingTally] = field(default_factory=dict)
+    criteria: dict[str, CriterionTally] = field(default_factory=dict)
 
     def add(self, row: SampleRow) -> None:
         self._add_cost(row)
@@ -196,7 +104,9 @@ class _Tally(Struct):
         if row.limits is not None:
             self.limits.add(row, row.limits)
         for name, share in row.readings.items():
-            self.readings.setdefault(name, _ReadingTally()).add(share, score)
+            self.readings.setdefault(name, ReadingTally()).add(share, score)
+        for name, given in row.criteria.items():
+            self.criteria.setdefault(name, CriterionTally()).add(given)
         if row.finish_reason == "length":
             self.counts["truncated"] += 1
             self.counts["truncated_failed"] += failed
@@ -238,6 +148,7 @@ class _Tally(Struct):
             usd=self.usd.value,
             limits=self.limits.measure(sum(item.broken_reference for item in self.items.values())),
             readings={name: reading.measure() for name, reading in self.readings.items()},
+            criteria={name: criterion.measure() for name, criterion in self.criteria.items()},
         )
 
 

@@ -30,6 +30,11 @@ def count(number: float | None) -> str:
     return DASH if number is None else f"{number:,.0f}"
 
 
+def amount(number: float) -> str:
+    """1250.0 → `1,250`, 12.25 → `12.3`."""
+    return f"{number:,.1f}".removesuffix(".0")
+
+
 def of(part: int, whole: int) -> str:
     """(28, 120) → `28 of 120`."""
     return f"{count(part)} of {count(whole)}"

@@ -64,6 +64,7 @@ def environment() -> Environment:
         seconds=numbers.seconds,
         limits_s=numbers.limits_s,
         count=numbers.count,
+        amount=numbers.amount,
         rate=numbers.rate,
         usd=numbers.usd,
         plural=numbers.plural,

@@ -91,6 +91,16 @@ class Reading(Struct, frozen=True):
     otherwise: int
 
 
+class CriterionUse(Struct, frozen=True):
+    """What a rubric's criterion gave to the scored answers: `points` of `of`, summed; `whole` answers got all of it."""
+
+    answers: int
+    points: float
+    of: float
+    share: float | None
+    whole: int
+
+
 class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
     """What else was measured. `truncated` answers hit max_tokens; `classes` counts failed answers by their class."""
 
@@ -106,6 +116,7 @@ class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
     usd: float | None
     limits: LimitUse = LimitUse()
     readings: dict[str, Reading] = {}
+    criteria: dict[str, CriterionUse] = {}
 
 
 class Measure(Struct, frozen=True):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evalkit.report import numbers
-from evalkit.report.collect import NEAR
 from evalkit.report.excerpts import StepExcerpts
 from evalkit.report.results import CategoryMeasure, LimitUse, Measure, StepResults
+from evalkit.report.tallies import NEAR
 from evalkit.report.text import cell
 
 _WIDE = 0.2

@@ -102,8 +102,18 @@ def _group(match: re.Match[str]) -> str:
 def _checked(pattern: Json) -> str:
     if not isinstance(pattern, str) or not pattern:
         raise SpecError("score.regex needs a `pattern`", hint="pattern: '(?i)answer: *([A-E])'")
+    wrong = wrong_pattern(pattern)
+    if wrong:
+        raise SpecError(f"score.regex.pattern {wrong}")
+    return pattern
+
+
+def wrong_pattern(pattern: Json) -> str:
+    """Why a value is no pattern, as the end of a sentence; empty where it is one."""
+    if not isinstance(pattern, str) or not pattern:
+        return f"is a text, not {pattern!r:.80}"
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise SpecError(f"score.regex.pattern is no regular expression: {error}") from error
-    return pattern
+        return f"is no regular expression: {error}"
+    return ""
