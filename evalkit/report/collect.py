@@ -11,29 +11,31 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, field
 
 from evalkit.core.runfolder import RunRecord
 from evalkit.core.types import SampleRow
 from evalkit.report import numbers
+from evalkit.report.breakdown import means, rate
 from evalkit.report.results import (
     Answers,
     CategoryMeasure,
     Groups,
     Macro,
+    Means,
     Measure,
     Metrics,
-    Rate,
     Results,
     Seconds,
+    Splits,
     StepResults,
     Tests,
     Tokens,
 )
 from evalkit.report.tallies import CriterionTally, LimitTally, ReadingTally, Sum
-from evalkit.stats.intervals import estimate, mean
+from evalkit.stats.intervals import mean
 
 NO_ANSWER = frozenset({"no_answer", "no_code"})
 
@@ -113,9 +115,13 @@ class _Tally(Struct):
         if failed or (row.error_class is not None and row.outcome == "score"):
             self.classes[row.error_class or "unknown"] += 1
 
+    @property
+    def scores(self) -> list[float]:
+        """The mean over the answers of each scored item."""
+        return [item.total / item.scored for item in self.items.values() if item.scored]
+
     def measure(self) -> Measure:
-        items = self.items.values()
-        score = _rate([item.total / item.scored for item in items if item.scored])
+        score = rate(self.scores)
         return Measure(
             n=len(self.items),
             scored=score.n,
@@ -130,7 +136,7 @@ class _Tally(Struct):
         counts = self.counts
         total = counts["tests_total"]
         return Metrics(
-            pass_at_1=_rate([item.passed / item.judged for item in self.items.values() if item.judged]),
+            pass_at_1=rate([item.passed / item.judged for item in self.items.values() if item.judged]),
             answers=Answers(
                 candidates=counts["candidates"],
                 n=counts["n"],
@@ -152,13 +158,6 @@ class _Tally(Struct):
         )
 
 
-def _rate(scores: Sequence[float]) -> Rate:
-    found = estimate(scores)
-    if found is None:
-        return Rate(0, None, None, None)
-    return Rate(found.n, found.value, (found.interval.low, found.interval.high), found.method)
-
-
 def _whole(value: float | None) -> int | None:
     return None if value is None else round(value)
 
@@ -175,6 +174,13 @@ class _GroupTally(Struct):
             name: {value: values[value].measure() for value in sorted(values, key=_natural)}
             for name, values in sorted(self.fields.items())
         }
+
+    def means(self) -> dict[str, Means]:
+        return {name: _means(values) for name, values in sorted(self.fields.items())}
+
+
+def _means(values: dict[str, _Tally]) -> Means:
+    return means({value: tally.scores for value, tally in values.items()})
 
 
 _LEVELS = {word: rank for rank, word in enumerate(("trivial", "easy", "simple", "medium", "hard", "expert"))}
@@ -204,7 +210,13 @@ class _CategoryTally(Struct):
     def measure(self) -> CategoryMeasure:
         total = self.tally.measure()
         known = {name: getattr(total, name) for name in Measure.__struct_fields__}
-        return CategoryMeasure(**known, task=self.task, split=self.split, groups=self.groups.measure())
+        return CategoryMeasure(
+            **known,
+            task=self.task,
+            split=self.split,
+            groups=self.groups.measure(),
+            group_means=self.groups.means(),
+        )
 
 
 class _StepTally(Struct):
@@ -212,10 +224,12 @@ class _StepTally(Struct):
     tally: _Tally = field(default_factory=_Tally)
     groups: _GroupTally = field(default_factory=_GroupTally)
     categories: dict[str, _CategoryTally] = field(default_factory=dict)
+    splits: dict[str, dict[str, _Tally]] = field(default_factory=dict)
 
     def add(self, row: SampleRow) -> None:
         self.tally.add(row)
         self.groups.add(row)
+        self.splits.setdefault(row.task, {}).setdefault(row.split, _Tally()).add(row)
         self.categories.setdefault(row.category, _CategoryTally(row.task, row.split)).add(row)
 
     def measure(self) -> StepResults:
@@ -228,6 +242,12 @@ class _StepTally(Struct):
             macro=Macro(mean(scores), len(scores)),
             categories=categories,
             groups=self.groups.measure(),
+            group_means=self.groups.means(),
+            splits={
+                task: Splits({split: tally.measure() for split, tally in splits.items()}, _means(splits))
+                for task, splits in self.splits.items()
+                if len(splits) > 1
+            },
         )
 
 

@@ -134,12 +134,37 @@ class Measure(Struct, frozen=True):
 Groups = dict[str, dict[str, Measure]]
 
 
+class MacroMean(Struct, frozen=True):
+    """The mean of the scores of `groups` groups, each group counted alike. Without an interval, `reason` says why."""
+
+    groups: int
+    score: float | None
+    interval: _Bounds | None
+    method: Method | None
+    reason: str | None = None
+
+
+class Means(Struct, frozen=True):
+    """The two means over groups: `micro` counts each item alike, `macro` each group."""
+
+    micro: Rate
+    macro: MacroMean
+
+
+class Splits(Struct, frozen=True):
+    """A task of which several splits were asked."""
+
+    splits: dict[str, Measure]
+    means: Means
+
+
 class CategoryMeasure(Measure, frozen=True):
-    """A category, broken down by the fields its task names."""
+    """A category, broken down by the fields its task names. `group_means` has the two means over each field."""
 
     task: str
     split: str
     groups: Groups
+    group_means: dict[str, Means] = {}
 
 
 class Macro(Struct, frozen=True):
@@ -150,7 +175,10 @@ class Macro(Struct, frozen=True):
 
 
 class StepResults(Struct, frozen=True, kw_only=True):
-    """One step. `all` is the micro mean: each item counts alike. `order` lists the categories as the spec has them."""
+    """One step. `all` is the micro mean: each item counts alike. `order` lists the categories as the spec has them.
+
+    `splits` holds the tasks of which several splits were asked, by the task's name.
+    """
 
     kind: Literal["bench"] = "bench"
     model: str
@@ -159,6 +187,8 @@ class StepResults(Struct, frozen=True, kw_only=True):
     macro: Macro
     categories: dict[str, CategoryMeasure]
     groups: Groups
+    group_means: dict[str, Means] = {}
+    splits: dict[str, Splits] = {}
 
 
 class Results(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evalkit.report import numbers
+from evalkit.report.breakdown import by_field, printed
 from evalkit.report.excerpts import StepExcerpts
 from evalkit.report.results import CategoryMeasure, LimitUse, Measure, StepResults
 from evalkit.report.tallies import NEAR
@@ -178,7 +179,7 @@ def _variation(seen: StepExcerpts) -> Iterator[str]:
 
 
 def _breakdown(step: StepResults) -> Iterator[str]:
-    groups = sum(len(values) for _, category in _categories(step) for values in category.groups.values())
+    groups = printed(by_field(step))
     if groups > 1:
         yield (
             f"That one of the {groups} groups above is special: among so many small groups some look extreme by chance."

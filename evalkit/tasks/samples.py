@@ -93,10 +93,23 @@ def _sample(task: Task, use: TaskUse, name: str, item: _Item) -> Sample:
         id=name,
         category=use.category,
         split=use.split,
-        groups={group: _text(_field(item.row, group, "groups", item.where)) for group in task.groups},
+        groups={group: _group(group, use, item) for group in task.groups},
         prompt=prompt(task, item.row, item.where),
         row=item.row,
     )
+
+
+def _group(name: str, use: TaskUse, item: _Item) -> str:
+    """The value of a field by which tables are broken down. `split` is the sample's own where the row has no such
+    field."""
+    if name == "split" and name not in item.row:
+        return use.split
+    value = _field(item.row, name, "groups", item.where)
+    if isinstance(value, (dict, list)):
+        kind = "list" if isinstance(value, list) else "map"
+        message = f"the field '{name}', which `groups` names, holds a {kind}"
+        raise DataError(message, hint="a group is one value: a text, a number, true or false, null", where=item.where)
+    return str(value).lower() if isinstance(value, bool) else _text(value)
 
 
 def _check_scorer_fields(task: Task, item: _Item) -> None:
