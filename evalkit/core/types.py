@@ -16,7 +16,7 @@ Json: TypeAlias = Any
 """A JSON value. The one place where `Any` may stand in a public signature."""
 
 Role = Literal["system", "user", "assistant"]
-Outcome = Literal["pass", "fail", "score", "void"]
+Outcome = Literal["pass", "fail", "score", "void", "unscored"]
 FinishReason = Literal["stop", "length", "recorded"]
 ExecutionClass = Literal[
     "passed",
@@ -254,9 +254,10 @@ class Share(Struct, frozen=True):
 class Score(Struct, frozen=True):
     """What a scorer made of one completion.
 
-    `value` is in [0, 1]; None only when void. `error_class` says how a failure failed (`wrong_answer`,
-    `no_answer`, `no_code`, an execution class). `rule` names the extraction rule that found the answer.
-    `readings` are what other rules make of the same answer, by their name: told beside the score, never part of it.
+    `value` is in [0, 1]; None only when void or `unscored`, an answer that came back and that nothing but a judge could
+    score. `error_class` says how a failure failed (`wrong_answer`, `no_answer`, `no_code`, an execution class). `rule`
+    names the extraction rule that found the answer. `readings` are what other rules make of the same answer, by their
+    name: told beside the score, never part of it.
     """
 
     outcome: Outcome
@@ -322,10 +323,11 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
 
 class Progress(Struct, frozen=True):
     """What was added to a task of a step: completions done, tokens generated for them, completions scored, the sum of
-    their values, void ones."""
+    their values, void ones, and those that nothing scores."""
 
     done: int = 0
     tokens: int = 0
     scored: int = 0
     value: float = 0.0
     void: int = 0
+    unscored: int = 0

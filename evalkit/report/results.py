@@ -26,9 +26,10 @@ class Rate(Struct, frozen=True):
 
 
 class Answers(Struct, frozen=True):
-    """Answers, not items: `candidates` are all that were generated, `n` the selected ones, scored or void.
+    """Answers, not items: `candidates` are all that were generated, `n` the selected ones: scored, void or unscored.
 
-    `passed` are the scored answers whose outcome is a pass; where scores are shares, none is.
+    `passed` are the scored answers whose outcome is a pass; where scores are shares, none is. `unscored` ones were
+    collected for a judge.
     """
 
     candidates: int
@@ -36,6 +37,7 @@ class Answers(Struct, frozen=True):
     scored: int
     passed: int
     void: int
+    unscored: int = 0
 
 
 class Tests(Struct, frozen=True):
@@ -109,7 +111,10 @@ class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
 
 
 class Measure(Struct, frozen=True):
-    """The block M of `results.json`. `n`, `scored` and `void` count items; an item is void when all its answers are."""
+    """The block M of `results.json`. `n`, `scored`, `void` and `unscored` count items.
+
+    An item is void when all its answers are, and unscored when answers came back and none of them is scored.
+    """
 
     n: int
     scored: int
@@ -118,12 +123,13 @@ class Measure(Struct, frozen=True):
     interval: _Bounds | None
     method: Method | None
     metrics: Metrics
+    unscored: int = 0
 
 
 Groups = dict[str, dict[str, Measure]]
 
 
-class CategoryMeasure(Measure, frozen=True):
+class CategoryMeasure(Measure, frozen=True, kw_only=True):
     """A category, broken down by the fields its task names."""
 
     task: str
