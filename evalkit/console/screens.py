@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SEVERITY = re.compile(r"^(?P<place>.*?:\d+:\d+: )?(?P<word>error|warning|note): ")
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
-_OUTCOMES = {"pass": "bold green", "fail": "bold red", "score": "bold", "void": "bold yellow"}
+_OUTCOMES = {"pass": "bold green", "fail": "bold red", "score": "bold", "void": "bold yellow", "unscored": "bold"}
 
 
 def say(text: str, style: str = "") -> None:
@@ -173,7 +173,7 @@ def _measured(measure: Measure | CategoryMeasure) -> tuple[str, ...]:
         numbers.count(measure.n),
         numbers.count(measure.scored),
         numbers.count(measure.void),
-        numbers.pct(measure.score),
+        numbers.score(measure.score, measure.unscored),
         numbers.interval(measure.interval),
         numbers.count(metrics.truncated),
         numbers.rate(numbers.per(metrics.tokens.completion, metrics.seconds.generation)),

@@ -68,9 +68,10 @@ class FieldTables(Struct, frozen=True):
 
 
 def by_field(step: StepResults) -> tuple[FieldTables, ...]:
-    """The breakdowns of a step, in the order of its categories."""
+    """The breakdowns of a step, in the order of its categories. Where nothing is scored there is nothing to tell."""
     fields = dict.fromkeys(field for name in step.order for field in step.categories[name].groups)
-    return tuple(_field(step, field) for field in fields)
+    found = (_field(step, field) for field in fields)
+    return tuple(one for one in found if one.tables or one.notes)
 
 
 def _field(step: StepResults, field: str) -> FieldTables:
@@ -78,7 +79,7 @@ def _field(step: StepResults, field: str) -> FieldTables:
     for name in step.order:
         category = step.categories[name]
         values = category.groups.get(field)
-        if values is None:
+        if values is None or not category.scored:
             continue
         if len(values) == 1:
             notes.append(

@@ -3,7 +3,8 @@
 What counts:
 
 - Only selected rows are scored. All rows count in tokens, seconds and cost, for all of them were paid.
-- A void row is in no denominator. The k answers to one item are averaged first; intervals are over items.
+- A void row is in no denominator, neither is one that nothing scores. The k answers to one item are averaged first;
+  intervals are over items.
 - An item is known by its task, split and id: one that two categories ask is one item wherever both are pooled.
 """
 
@@ -11,13 +12,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from msgspec import Struct, field
 
 from evalkit.core.runfolder import RunRecord
 from evalkit.core.types import SampleRow
-from evalkit.report import numbers
 from evalkit.report.breakdown import means, rate
 from evalkit.report.results import (
     Answers,
@@ -34,6 +34,7 @@ from evalkit.report.results import (
     Tests,
     Tokens,
 )
+from evalkit.report.stamps import stamps
 from evalkit.report.tallies import CriterionTally, LimitTally, ReadingTally, Sum
 from evalkit.stats.intervals import mean
 
@@ -43,13 +44,14 @@ NO_ANSWER = frozenset({"no_answer", "no_code"})
 class _Item:
     """The answers to one item so far."""
 
-    __slots__ = ("broken_reference", "judged", "passed", "scored", "total")
+    __slots__ = ("broken_reference", "judged", "passed", "scored", "total", "unscored")
 
     def __init__(self) -> None:
         self.total = 0.0
         self.scored = 0
         self.passed = 0
         self.judged = 0
+        self.unscored = 0
         self.broken_reference = False
 
 
@@ -76,7 +78,11 @@ class _Tally(Struct):
         item = self.items.setdefault((row.task, row.split, row.id), _Item())
         if row.reference not in (None, "passed"):
             item.broken_reference = True
-        if row.outcome == "void" or row.score is None:
+        if row.outcome == "unscored":
+            self.counts["unscored"] += 1
+            item.unscored += 1
+            self.counts["truncated"] += row.finish_reason == "length"
+        elif row.outcome == "void" or row.score is None:
             self.counts["void"] += 1
         else:
             self._add_score(row, item, row.score)
@@ -122,10 +128,12 @@ class _Tally(Struct):
 
     def measure(self) -> Measure:
         score = rate(self.scores)
+        unscored = sum(item.unscored > 0 and not item.scored for item in self.items.values())
         return Measure(
             n=len(self.items),
             scored=score.n,
-            void=len(self.items) - score.n,
+            void=len(self.items) - score.n - unscored,
+            unscored=unscored,
             score=score.score,
             interval=score.interval,
             method=score.method,
@@ -140,9 +148,10 @@ class _Tally(Struct):
             answers=Answers(
                 candidates=counts["candidates"],
                 n=counts["n"],
-                scored=counts["n"] - counts["void"],
+                scored=counts["n"] - counts["void"] - counts["unscored"],
                 passed=counts["passed"],
                 void=counts["void"],
+                unscored=counts["unscored"],
             ),
             tests=Tests(counts["tests_passed"], total, counts["tests_passed"] / total if total else None),
             tokens=Tokens(_whole(self.prompt_tokens.value), _whole(self.completion_tokens.value)),
@@ -270,7 +279,7 @@ class Collector:
         steps = {name: step.measure() for name, step in self._steps.items()}
         return Results(
             name=run.name,
-            stamps=(*_warnings(run, self._in_process), *_stamps(run, steps)),
+            stamps=stamps(run, steps, self._in_process),
             order=tuple(steps),
             steps=steps,
         )
@@ -282,42 +291,3 @@ def collect(rows: Iterable[SampleRow], run: RunRecord) -> Results:
     for row in rows:
         collector.add(row)
     return collector.results(run)
-
-
-def _stamps(run: RunRecord, steps: dict[str, StepResults]) -> tuple[str, ...]:
-    stamps = list(_void_stamps(run, steps))
-    if run.state != "complete" and not stamps:
-        why = f": {run.error}" if run.error else ""
-        stamps.append(f"INCOMPLETE: the run ended as '{run.state}'{why}. Run the same command again to finish it.")
-    if not steps:
-        stamps.append("INCOMPLETE: nothing was measured; this run has no samples.")
-    if run.limit is not None:
-        stamps.append(
-            f"PARTIAL: a partial run, limited to {run.limit} items per task. These are not the scores of its spec."
-        )
-    if run.only:
-        stamps.append(f"PARTIAL: a partial run, only of {', '.join(run.only)}.")
-    return tuple(stamps)
-
-
-def _warnings(run: RunRecord, in_process: Iterable[str]) -> Iterator[str]:
-    """What must stand above every number."""
-    if run.sandbox_warning:
-        yield run.sandbox_warning
-    tasks = ", ".join(in_process)
-    if tasks:
-        yield (
-            f"REACHABLE VERDICTS: the tests of {tasks} ran in the programs' own process (in_process): a program that "
-            "cheats can reach its verdict there."
-        )
-
-
-def _void_stamps(run: RunRecord, steps: dict[str, StepResults]) -> Iterator[str]:
-    for name, step in steps.items():
-        answers = step.all.metrics.answers
-        if answers.void > run.void_budget * answers.n:
-            yield (
-                f"INCOMPLETE: {numbers.of(answers.void, answers.n)} answers of step {name} are void "
-                f"({numbers.pct(answers.void / answers.n)}, the budget is {numbers.pct(run.void_budget)}). "
-                "Run the same command again: only what is missing is asked for."
-            )

@@ -8,11 +8,17 @@ from __future__ import annotations
 from evalkit.stats.intervals import Interval
 
 DASH = "–"
+NOT_SCORED = "not scored: needs a judge"
 
 
 def pct(share: float | None) -> str:
     """0.2333 → `23.3 %`."""
     return DASH if share is None else f"{100.0 * share:.1f} %"
+
+
+def score(share: float | None, unscored: int) -> str:
+    """A score; where there is none because nothing but a judge could give one, these words instead of a number."""
+    return NOT_SCORED if share is None and unscored else pct(share)
 
 
 def interval(bounds: Interval | tuple[float, float] | None) -> str:

@@ -60,6 +60,7 @@ def environment() -> Environment:
         code=text.code,
         fence=text.fence,
         pct=numbers.pct,
+        score=numbers.score,
         interval=numbers.interval,
         seconds=numbers.seconds,
         limits_s=numbers.limits_s,

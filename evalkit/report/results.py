@@ -26,9 +26,10 @@ class Rate(Struct, frozen=True):
 
 
 class Answers(Struct, frozen=True):
-    """Answers, not items: `candidates` are all that were generated, `n` the selected ones, scored or void.
+    """Answers, not items: `candidates` are all that were generated, `n` the selected ones: scored, void or unscored.
 
-    `passed` are the scored answers whose outcome is a pass; where scores are shares, none is.
+    `passed` are the scored answers whose outcome is a pass; where scores are shares, none is. `unscored` ones were
+    collected for a judge.
     """
 
     candidates: int
@@ -36,6 +37,7 @@ class Answers(Struct, frozen=True):
     scored: int
     passed: int
     void: int
+    unscored: int = 0
 
 
 class Tests(Struct, frozen=True):
@@ -120,7 +122,10 @@ class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
 
 
 class Measure(Struct, frozen=True):
-    """The block M of `results.json`. `n`, `scored` and `void` count items; an item is void when all its answers are."""
+    """The block M of `results.json`. `n`, `scored`, `void` and `unscored` count items.
+
+    An item is void when all its answers are, and unscored when answers came back and none of them is scored.
+    """
 
     n: int
     scored: int
@@ -129,6 +134,7 @@ class Measure(Struct, frozen=True):
     interval: _Bounds | None
     method: Method | None
     metrics: Metrics
+    unscored: int = 0
 
 
 Groups = dict[str, dict[str, Measure]]
@@ -158,7 +164,7 @@ class Splits(Struct, frozen=True):
     means: Means
 
 
-class CategoryMeasure(Measure, frozen=True):
+class CategoryMeasure(Measure, frozen=True, kw_only=True):
     """A category, broken down by the fields its task names. `group_means` has the two means over each field."""
 
     task: str

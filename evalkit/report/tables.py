@@ -140,6 +140,7 @@ def _numbers(measure: Measure) -> dict[str, Any]:
         "n": measure.n,
         "scored": measure.scored,
         "void": measure.void,
+        "unscored": measure.unscored,
         "score": measure.score,
         "low": low,
         "high": high,

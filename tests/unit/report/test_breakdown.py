@@ -74,9 +74,11 @@ def test_a_group_of_one_item_leaves_no_interval(tmp_path: Path, row: Build) -> N
 
 
 def test_nothing_scored(row: Build) -> None:
-    """No mean at all, and why."""
-    macro = step_of(graded(row, {"easy": "v", "hard": "v"})).group_means["level"].macro
+    """No mean at all, and why; and no table."""
+    step = step_of(graded(row, {"easy": "v", "hard": "v"}))
+    macro = step.group_means["level"].macro
     assert (0, None, "no item is scored") == (macro.groups, macro.score, macro.reason)
+    assert () == breakdown.by_field(step)
 
 
 @pytest.mark.parametrize(

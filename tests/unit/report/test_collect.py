@@ -408,3 +408,23 @@ def test_what_the_criteria_of_a_rubric_gave(row: Build) -> None:
     schema = json.loads(resources.files("evalkit.report").joinpath("schema/results.schema.json").read_text("utf-8"))
     jsonschema.validate(json.loads(encode(found)), schema)
     assert found == decode(encode(found))
+
+
+def test_answers_that_nothing_scores_are_neither_void_nor_zero(row: Build) -> None:
+    """They are counted, cut-off ones too, and are in no mean: the scored category alone makes the score."""
+    rows = [
+        row(id="a", category="open", outcome="unscored", score=None, finish_reason="length"),
+        row(id="b", category="open", outcome="unscored", score=None),
+        row(id="c", category="open", outcome="void", reason="engine: gone"),
+        row(id="d", category="math"),
+        row(id="e", category="math", outcome="fail", error_class="wrong_answer"),
+    ]
+    step = step_of(rows)
+    measure = step.categories["open"]
+    assert (measure.n, measure.scored, measure.void, measure.unscored) == (3, 0, 1, 2)
+    assert (measure.score, measure.interval, measure.method) == (None, None, None)
+    assert (measure.metrics.answers.unscored, measure.metrics.answers.scored, measure.metrics.truncated) == (2, 0, 1)
+    assert measure.metrics.classes == {}
+    assert (step.all.score, step.all.scored, step.all.unscored, step.macro.categories) == (0.5, 2, 2, 1)
+    schema = json.loads((resources.files("evalkit.report") / "schema" / "results.schema.json").read_text())
+    jsonschema.validate(json.loads(encode(collect(rows, RUN))), schema)
