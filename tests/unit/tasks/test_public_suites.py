@@ -50,3 +50,15 @@ def test_ifeval() -> None:
     found = drawn("ifeval")
     assert (541, 834) == (len(found), sum(len(sample.row["instruction_id_list"]) for sample in found))
     assert 25 == len({name for sample in found for name in sample.row["instruction_id_list"]})
+
+
+@pytest.mark.parametrize(
+    ("split", "count", "sanitized"),
+    [("prompt", 10, 7), ("test", 500, 257), ("validation", 90, 43), ("train", 374, 120)],
+)
+def test_mbpp(split: str, count: int, sanitized: int) -> None:
+    """The official splits of one file, with as many rows as the hub has; none is in two."""
+    found, checked = drawn("mbpp", split), drawn("mbpp_sanitized", split)
+    assert (count, sanitized) == (len(found), len(checked))
+    assert {sample.id for sample in found} > {sample.id for sample in checked}
+    assert all(len(sample.row["test_list"]) == 3 for sample in found)
