@@ -93,11 +93,28 @@ class Spec(Struct, frozen=True):
     path: str = ""
 
 
+class RowRange(Struct, frozen=True):
+    """The rows whose `field` is a number from `first` to `last`, both included."""
+
+    field: str
+    first: int
+    last: int
+
+
+class Join(Struct, frozen=True):
+    """A file whose rows give a task's rows further fields; `on` names the id that both have."""
+
+    file: str
+    on: str
+    sha256: str | None = None
+
+
 class DataSource(Struct, frozen=True):
     """One place where a task's rows may come from. Exactly one of `file`, `package`, `hub` is set.
 
     `package` is `name==version` with the `member` inside its wheel and that member's `sha256`.
-    `hub` is a data set id with `revision`, `config` and `split`.
+    `hub` is a data set id with `revision`, `config` and `split`. `rows` is the part of it that is the split, where one
+    file holds several.
     """
 
     file: str | None = None
@@ -108,6 +125,7 @@ class DataSource(Struct, frozen=True):
     config: str | None = None
     split: str | None = None
     revision: str | None = None
+    rows: RowRange | None = None
 
 
 class Shots(Struct, frozen=True):
@@ -153,6 +171,7 @@ class Task(Struct, frozen=True):
     folder: Path | None = None
     shots: Shots | None = None
     intro: str | None = None
+    join: Join | None = None
 
     @property
     def splits(self) -> list[str]:

@@ -9,7 +9,7 @@ from evalkit.core import registry
 from evalkit.core.errors import EvalkitError, PrerequisiteError
 from evalkit.core.types import Json, Message
 from evalkit.spec.diagnostics import Diagnostics
-from evalkit.spec.model import DataSource, Shots, Task
+from evalkit.spec.model import DataSource, Join, RowRange, Shots, Task
 from evalkit.spec.nodes import Node, Place, Span
 from evalkit.spec.nodes import Path as NodePath
 
@@ -52,12 +52,19 @@ def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagno
         folder=folder,
         shots=_shots(plain),
         intro=plain.get("intro"),
+        join=Join(**plain["join"]) if "join" in plain else None,
     )
 
 
 def _data(plain: Json) -> dict[str, tuple[DataSource, ...]]:
     splits = {_DEFAULT_SPLIT: plain} if isinstance(plain, list) else plain
-    return {split: tuple(DataSource(**place) for place in places) for split, places in splits.items()}
+    return {split: tuple(_source(place) for place in places) for split, places in splits.items()}
+
+
+def _source(plain: Json) -> DataSource:
+    rows = plain.get("rows")
+    part = RowRange(rows["field"], int(rows["from"]), int(rows["to"])) if rows else None
+    return DataSource(**{**plain, "rows": part})
 
 
 def _messages(plain: Json) -> tuple[Message, ...]:
@@ -119,6 +126,15 @@ def _check_sources(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
             for kind in kinds[1:]:
                 message, where = f"both `{kinds[0]}` and `{kind}` in one source", place.map[kind].place
                 diagnostics.error(where, (*path, kind), message, hint="make it two sources", at_key=True)
+            if "rows" in place.map:
+                _check_range(place.map["rows"], (*path, "rows"), diagnostics)
+
+
+def _check_range(rows: Node, path: NodePath, diagnostics: Diagnostics) -> None:
+    first, last = rows.map["from"], rows.map["to"]
+    if first.content > last.content:
+        message = f"there is no number from {first.content} to {last.content}"
+        diagnostics.error(last.place, (*path, "to"), message, hint="the smaller number comes first")
 
 
 def _scorer(root: Node, at: NodePath, diagnostics: Diagnostics) -> tuple[str, dict[str, Json]]:

@@ -56,6 +56,11 @@ def parse_files(files: Sequence[tuple[str, Path]], origin: str) -> Rows:
     placed = [item for name, path in files for item in _parse(name, path)]
     if not placed:
         raise DataError("there is not a single row", where=files[0][0])
+    return rows_of(placed, origin)
+
+
+def rows_of(placed: Sequence[Placed], origin: str) -> Rows:
+    """Rows with their places and their digest."""
     return Rows(
         rows=[row for _, row in placed],
         places=[place for place, _ in placed],

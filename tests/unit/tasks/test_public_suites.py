@@ -67,3 +67,15 @@ def test_arena_hard() -> None:
     rows = read_rows(task, "test", [RECORDED], lambda sentence: None)
     half = samples(task, TaskUse("a", "arena_hard", "test", SampleRule(250)), rows, 0)
     assert 250 == len({sample.row["cluster"] for sample in half})
+
+
+@pytest.mark.parametrize(
+    ("split", "count", "sanitized"),
+    [("prompt", 10, 7), ("test", 500, 257), ("validation", 90, 43), ("train", 374, 120)],
+)
+def test_mbpp(split: str, count: int, sanitized: int) -> None:
+    """The official splits of one file, with as many rows as the hub has; none is in two."""
+    found, checked = drawn("mbpp", split), drawn("mbpp_sanitized", split)
+    assert (count, sanitized) == (len(found), len(checked))
+    assert {sample.id for sample in found} > {sample.id for sample in checked}
+    assert all(len(sample.row["test_list"]) == 3 for sample in found)
