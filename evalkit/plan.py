@@ -21,7 +21,7 @@ from evalkit.core.types import Fingerprint, Json, Limits, Model, Prompt
 from evalkit.spec.model import BenchStep, SampleRule, Spec, Task, TaskUse, sampling
 from evalkit.steps.bench import Arm, Bench, cells, chunks, reference_of, trial_of
 from evalkit.tasks.datasets import read_rows
-from evalkit.tasks.samples import samples, shape
+from evalkit.tasks.samples import check, samples, shape
 from evalkit.tasks.shots import shots_of
 
 _CHUNK = 512
@@ -145,8 +145,7 @@ def _arm(spec: Spec, step: BenchStep, use: TaskUse, sources: Sources) -> Arm:
     shots = shots_of(task, use)
     examples = read_rows(task, shots.split, sources.folders, sources.notify) if shots is not None else None
     chosen = tuple(samples(task, use, rows, spec.seed, sources.notify, examples))
-    for sample in chosen:
-        scorer.check(sample)
+    check(scorer, chosen)
     return Arm(
         category=use.category,
         task=use.task,

@@ -101,7 +101,7 @@ class Sample(Struct, frozen=True):
     """One item of a task, ready to be asked and scored. `row` is the data row as it was read.
 
     `followups` are the user's later turns: each is asked after the answer to the one before, in the same chat. `shots`
-    are the ids of the examples that stand in the prompt, in their order.
+    are the ids of the examples that stand in the prompt, in their order. `where` is the row's place for messages.
     """
 
     task: str
@@ -113,6 +113,7 @@ class Sample(Struct, frozen=True):
     row: dict[str, Json]
     followups: tuple[str, ...] = ()
     shots: tuple[str, ...] = ()
+    where: str = ""
 
 
 class Request(Struct, frozen=True):

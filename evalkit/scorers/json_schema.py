@@ -54,7 +54,8 @@ class JsonSchemaScorer(PlainScorer):
         if self._field is not None:
             wrong = wrong_schema(self._schema_of(sample))
             if wrong:
-                raise DataError(f"item {sample.id} of task {sample.task}: '{self._field}' is no JSON Schema: {wrong}")
+                where = f"item {sample.id} of task {sample.task}"
+                raise DataError(f"the field '{self._field}' is no JSON Schema: {wrong}", where=where)
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         found = find_json(completion.text)

@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from collections import deque
 
-from evalkit.core.errors import DataError, SpecError
+from evalkit.core.errors import SpecError
 from evalkit.core.types import Completion, Execution, Json, Sample, Score
 from evalkit.scorers import bounded
-from evalkit.scorers.gold import check_options, gold_value, verdict
+from evalkit.scorers.gold import check_options, gold_value, verdict, wrong_gold
 from evalkit.scorers.plain import PlainScorer
 
 _SEARCH_S = 1
@@ -73,7 +73,7 @@ class RegexScorer(PlainScorer):
         golds = value if isinstance(value, list) else [value]
         for gold in golds or [None]:
             if isinstance(gold, (dict, list)) or gold is None or not str(gold).strip():
-                raise DataError(f"item {sample.id} of task {sample.task}: {gold!r} is no gold answer")
+                raise wrong_gold(self._options, sample, gold)
         return [str(gold).strip() for gold in golds]
 
     def _plain(self, text: str) -> str:

@@ -26,7 +26,7 @@ def items(task: Task, rows: Rows) -> dict[str, Item]:
     found: dict[str, Item] = {}
     for row, where in zip(rows.rows, rows.places, strict=True):
         named = {**row, **{ours: field(row, theirs, "fields", where) for ours, theirs in task.fields.items()}}
-        name = render(task.id, named, what=f"id of task {task.name}", where=where)
+        name = render(task.id, named, what=f"id of task {task.name}", where=where, nulls=False)
         if not name.strip():
             raise DataError(f"the id of this row of task {task.name} is empty", where=where)
         if name in found:

@@ -70,4 +70,4 @@ def _called(message: Message) -> str:
 
 
 def _rendered(task: Task, template: str, called: str, item: Item) -> str:
-    return render(template, item.row, what=f"{called} of task {task.name}", where=item.where)
+    return render(template, item.row, what=f"{called} of task {task.name}", where=item.where, nulls=False)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
 from evalkit.core.digest import digest
 from evalkit.core.errors import DataError
-from evalkit.core.ports import Notify
+from evalkit.core.ports import Notify, Scorer
 from evalkit.core.templates import is_template, render
 from evalkit.core.types import Sample
 from evalkit.spec.model import Task, TaskUse
@@ -90,7 +90,18 @@ def _sample(task: Task, use: TaskUse, item: Item, examples: Examples | None) -> 
         prompt=prompt(task, item, shown),
         row=item.row,
         shots=tuple(example.id for example in shown),
+        where=item.where,
     )
+
+
+def check(scorer: Scorer, drawn: Iterable[Sample]) -> None:
+    """Raises DataError, with the place of its row, for the first sample that the scorer cannot score."""
+    for sample in drawn:
+        try:
+            scorer.check(sample)
+        except DataError as error:
+            place = f"{sample.where}: {error.where}" if error.where else sample.where
+            raise DataError(error.message, hint=error.hint, where=place) from error
 
 
 def _group(name: str, use: TaskUse, item: Item) -> str:

@@ -161,7 +161,7 @@ def test_the_rules_of_the_field(text: str, gold: str, strict: bool, flexible: bo
 @pytest.mark.parametrize("gold", ["eighteen", "", "18 or 19", True, None, [18]])
 def test_a_gold_answer_that_is_no_number_is_a_mistake_in_the_data(gold: object) -> None:
     """It is said before a model is asked, and never counted as wrong."""
-    with pytest.raises(DataError, match=r"item 1 of task t: the gold answer '.*' is no number"):
+    with pytest.raises(DataError, match=r"'.*' is no number; it is the field 'gold'"):
         NumberScorer({"field": "gold"}).check(sample(gold=gold))
     NUMBER.check(sample(gold="1,318"))
 
