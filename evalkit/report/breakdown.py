@@ -79,8 +79,8 @@ def _field(step: StepResults, field: str) -> FieldTables:
     for name in step.order:
         category = step.categories[name]
         values = category.groups.get(field)
-        if values is None or not category.scored:
-            continue
+        if values is None or not category.scored or (field == "split" and category.task in step.splits):
+            continue  # several splits of a task have a table of their own
         if len(values) == 1:
             notes.append(
                 f"No table for {cell(name)}: all items have the same {cell(field)}, {cell(next(iter(values)))}."

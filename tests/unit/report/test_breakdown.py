@@ -138,6 +138,10 @@ def test_several_splits_of_one_task(tmp_path: Path, row: Build) -> None:
     assert "| mbpp | **all splits** (macro mean) | | | | 75.0 % |" in report
     assert "| timeout | the program did not end in time | 0 | 1 (50.0 %) |" in report
     assert "by split" not in report_of(tmp_path / "one", rows[2:])
+    grouped = [msgspec.structs.replace(one, groups={"split": one.split}) for one in rows]
+    assert ["No table for other: all items have the same split, test."] == [
+        note for found in breakdown.by_field(step_of(grouped)) for note in found.notes
+    ]
 
 
 def test_several_answers_to_an_item(row: Build) -> None:
