@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from evalkit.stats.distributions import t_quantile
-from evalkit.stats.intervals import Estimate, Interval, mean, normal_quantile, standard_error
+from evalkit.stats.intervals import Estimate, Interval, estimate, mean, normal_quantile, standard_error
 
 _Z_95 = 0.975
 
@@ -18,10 +18,14 @@ _Z_95 = 0.975
 def macro_estimate(strata: Sequence[Sequence[float]], confidence: float = 0.95) -> Estimate | None:
     """The unweighted mean over strata of one score in [0, 1] per item, with its interval; None of nothing.
 
-    Empty strata are left out; `n` of the result counts the others. None as well where a stratum has fewer than two
-    items, for its spread is not known: `mean` of the means is then all that can be said.
+    Empty strata are left out; `n` of the result counts the others. None as well where one of several strata has fewer
+    than two items, for its spread is not known: `mean` of the means is then all that can be said. A single stratum is
+    what `estimate` makes of it.
     """
     known = [scores for scores in strata if scores]
+    if len(known) == 1:
+        alone = estimate(known[0], confidence)
+        return None if alone is None else alone._replace(n=1)
     if not known or min(map(len, known)) < 2:
         return None
     value = mean([math.fsum(scores) / len(scores) for scores in known])

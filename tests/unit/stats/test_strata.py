@@ -29,11 +29,11 @@ def test_worked_by_hand() -> None:
 
 def test_a_stratum_where_all_is_alike_is_not_held_for_certain() -> None:
     """Its spread is that of 3.92 of 5.84: (x + z²/2) of (n + z²)."""
-    found = macro_estimate([[1.0, 1.0]])
+    found = macro_estimate([[1.0, 1.0], [0.0, 0.0]])
     assert found is not None
     z_squared = stats.norm.ppf(0.975) ** 2
     share = (2 + z_squared / 2) / (2 + z_squared)
-    assert found.se == pytest.approx((share * (1 - share) / (2 + z_squared)) ** 0.5)
+    assert found.se == pytest.approx((2 * share * (1 - share) / (2 + z_squared)) ** 0.5 / 2)
 
 
 @pytest.mark.parametrize("groups", [[], [[]], [[1.0], [0.0, 1.0]]])
@@ -55,8 +55,10 @@ def test_laws(groups: list[list[float]], random: Random) -> None:
 
 def test_one_stratum_is_an_ordinary_mean() -> None:
     """Nothing is added where there is nothing to add."""
-    scores = [0.25, 0.75, 1.0]
-    assert macro_estimate([scores])[1] == pytest.approx(estimate(scores)[1])  # type: ignore[index]
+    for scores in ([0.25, 0.75, 1.0], [1.0, 1.0], [1.0]):
+        expected = estimate(scores)
+        assert expected is not None
+        assert expected._replace(n=1) == macro_estimate([[], scores])
 
 
 @pytest.mark.parametrize(
