@@ -34,6 +34,7 @@ class _Line(Struct):
     scored: int = 0
     value: float = 0.0
     void: int = 0
+    unscored: int = 0
     bar: int | None = None
     closed: bool = False
 
@@ -44,6 +45,7 @@ class _Line(Struct):
         self.scored += progress.scored
         self.value += progress.value
         self.void += progress.void
+        self.unscored += progress.unscored
 
     def text(self, now: float) -> str:
         """Rate, time left, tokens/s, running score: what is known of them."""
@@ -60,11 +62,13 @@ class _Line(Struct):
             parts.append(f"score {numbers.pct(self.value / self.scored)} of {numbers.count(self.scored)}")
         if self.void:
             parts.append(f"{numbers.count(self.void)} void")
+        if self.unscored:
+            parts.append(f"{numbers.count(self.unscored)} collected")
         return ", ".join(parts)
 
     @property
     def complete(self) -> bool:
-        return self.done >= self.total and self.scored + self.void >= self.total
+        return self.done >= self.total and self.scored + self.void + self.unscored >= self.total
 
 
 class Live:

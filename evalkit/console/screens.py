@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SEVERITY = re.compile(r"^(?P<place>.*?:\d+:\d+: )?(?P<word>error|warning|note): ")
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
-_OUTCOMES = {"pass": "bold green", "fail": "bold red", "score": "bold", "void": "bold yellow"}
+_OUTCOMES = {"pass": "bold green", "fail": "bold red", "score": "bold", "void": "bold yellow", "unscored": "bold"}
 
 
 def say(text: str, style: str = "") -> None:
@@ -173,7 +173,7 @@ def _measured(measure: Measure | CategoryMeasure) -> tuple[str, ...]:
         numbers.count(measure.n),
         numbers.count(measure.scored),
         numbers.count(measure.void),
-        numbers.pct(measure.score),
+        numbers.score(measure.score, measure.unscored),
         numbers.interval(measure.interval),
         numbers.count(metrics.truncated),
         numbers.rate(numbers.per(metrics.tokens.completion, metrics.seconds.generation)),
@@ -215,6 +215,13 @@ def show_sample(row: SampleRow) -> None:
     if row.tests:
         lines = [f"{'ok  ' if test.passed else 'FAIL'} {test.label}" + _below(test.message) for test in row.tests]
         _section("tests", "\n".join(lines), f"{row.tests_passed} of {row.tests_total} passed")
+    if row.criteria:
+        points = [
+            (name, f"{numbers.amount(one.points)} of {numbers.amount(one.of)}", one.reason)
+            for name, one in row.criteria.items()
+        ]
+        lines = [f"{given}  {name}{f': {why}' if why else ''}" for name, given, why in points]
+        _section("criteria", "\n".join(lines), "points of the rubric")
     _section("stdout", row.stdout or None)
     _section("stderr", row.stderr or None)
 

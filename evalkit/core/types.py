@@ -16,7 +16,7 @@ Json: TypeAlias = Any
 """A JSON value. The one place where `Any` may stand in a public signature."""
 
 Role = Literal["system", "user", "assistant"]
-Outcome = Literal["pass", "fail", "score", "void"]
+Outcome = Literal["pass", "fail", "score", "void", "unscored"]
 FinishReason = Literal["stop", "length", "recorded"]
 ExecutionClass = Literal[
     "passed",
@@ -100,7 +100,8 @@ class Fingerprint(Struct, frozen=True):
 class Sample(Struct, frozen=True):
     """One item of a task, ready to be asked and scored. `row` is the data row as it was read.
 
-    `followups` are the user's later turns: each is asked after the answer to the one before, in the same chat.
+    `followups` are the user's later turns: each is asked after the answer to the one before, in the same chat. `shots`
+    are the ids of the examples that stand in the prompt, in their order. `where` is the row's place for messages.
     """
 
     task: str
@@ -111,6 +112,8 @@ class Sample(Struct, frozen=True):
     prompt: Prompt
     row: dict[str, Json]
     followups: tuple[str, ...] = ()
+    shots: tuple[str, ...] = ()
+    where: str = ""
 
 
 class Request(Struct, frozen=True):
@@ -249,12 +252,22 @@ class Share(Struct, frozen=True):
     of: int = 1
 
 
+class Contribution(Struct, frozen=True):
+    """What one criterion of a rubric gave: `points` of the `of` points it is worth, and why not all of them."""
+
+    points: float
+    of: float
+    reason: str | None = None
+
+
 class Score(Struct, frozen=True):
     """What a scorer made of one completion.
 
-    `value` is in [0, 1]; None only when void. `error_class` says how a failure failed (`wrong_answer`,
-    `no_answer`, `no_code`, an execution class). `rule` names the extraction rule that found the answer.
-    `readings` are what other rules make of the same answer, by their name: told beside the score, never part of it.
+    `value` is in [0, 1]; None only when void or `unscored`, an answer that came back and that nothing but a judge could
+    score. `error_class` says how a failure failed (`wrong_answer`, `no_answer`, `no_code`, an execution class). `rule`
+    names the extraction rule that found the answer. `readings` are what other rules make of the same answer, by their
+    name: told beside the score, never part of it. `criteria` are what a rubric's criteria gave, by their name: the
+    parts that the score is made of.
     """
 
     outcome: Outcome
@@ -266,6 +279,7 @@ class Score(Struct, frozen=True):
     tests_total: int | None = None
     reason: str | None = None
     readings: dict[str, Share] = {}
+    criteria: dict[str, Contribution] = {}
 
 
 class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
@@ -316,14 +330,16 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     reference: ExecutionClass | None = None
     in_process: bool = False
     readings: dict[str, Share] = {}
+    criteria: dict[str, Contribution] = {}
 
 
 class Progress(Struct, frozen=True):
     """What was added to a task of a step: completions done, tokens generated for them, completions scored, the sum of
-    their values, void ones."""
+    their values, void ones, and those that nothing scores."""
 
     done: int = 0
     tokens: int = 0
     scored: int = 0
     value: float = 0.0
     void: int = 0
+    unscored: int = 0

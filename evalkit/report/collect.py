@@ -3,7 +3,8 @@
 What counts:
 
 - Only selected rows are scored. All rows count in tokens, seconds and cost, for all of them were paid.
-- A void row is in no denominator. The k answers to one item are averaged first; intervals are over items.
+- A void row is in no denominator, neither is one that nothing scores. The k answers to one item are averaged first;
+  intervals are over items.
 - An item is known by its task, split and id: one that two categories ask is one item wherever both are pooled.
 """
 
@@ -11,137 +12,47 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 
 from msgspec import Struct, field
 
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import Limits, SampleRow, Share
-from evalkit.report import numbers
+from evalkit.core.types import SampleRow
+from evalkit.report.breakdown import means, rate
 from evalkit.report.results import (
     Answers,
     CategoryMeasure,
     Groups,
-    LimitUse,
     Macro,
+    Means,
     Measure,
     Metrics,
-    Rate,
-    Reading,
     Results,
     Seconds,
+    Splits,
     StepResults,
     Tests,
     Tokens,
 )
-from evalkit.stats.intervals import estimate, mean
+from evalkit.report.stamps import stamps
+from evalkit.report.tallies import CriterionTally, LimitTally, ReadingTally, Sum
+from evalkit.stats.intervals import mean
 
-NEAR = 0.8
-"""The share of a time limit from which on a program is near it: a machine a quarter slower decides otherwise."""
 NO_ANSWER = frozenset({"no_answer", "no_code"})
 
 
 class _Item:
     """The answers to one item so far."""
 
-    __slots__ = ("broken_reference", "judged", "passed", "scored", "total")
+    __slots__ = ("broken_reference", "judged", "passed", "scored", "total", "unscored")
 
     def __init__(self) -> None:
         self.total = 0.0
         self.scored = 0
         self.passed = 0
         self.judged = 0
+        self.unscored = 0
         self.broken_reference = False
-
-
-class _Sum(Struct):
-    """A sum that is unknown as soon as one part is."""
-
-    total: float = 0.0
-    parts: int = 0
-    unknown: bool = False
-
-    def add(self, value: float | None) -> None:
-        if value is None:
-            self.unknown = True
-        else:
-            self.total += value
-            self.parts += 1
-
-    @property
-    def value(self) -> float | None:
-        return None if self.unknown or not self.parts else self.total
-
-
-class _Span(Struct):
-    """The smallest and the largest of some numbers."""
-
-    low: float = math.inf
-    high: float = -math.inf
-
-    def add(self, value: float) -> None:
-        self.low = min(self.low, value)
-        self.high = max(self.high, value)
-
-    @property
-    def value(self) -> tuple[float, float] | None:
-        return (self.low, self.high) if self.low <= self.high else None
-
-
-class _LimitTally(Struct):
-    """How near programs came to their time limits, and which these were."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    cpu: _Span = field(default_factory=_Span)
-    wall: _Span = field(default_factory=_Span)
-
-    def add(self, row: SampleRow, limits: Limits) -> None:
-        self.counts["programs"] += 1
-        self.cpu.add(limits.cpu_s)
-        self.wall.add(limits.wall_s)
-        if near_limit(row, limits):
-            self.counts["near"] += 1
-            self.counts["timeouts"] += row.error_class == "timeout"
-            self.counts["passed"] += row.outcome == "pass"
-
-    def measure(self, broken_references: int) -> LimitUse:
-        return LimitUse(
-            programs=self.counts["programs"],
-            near=self.counts["near"],
-            timeouts=self.counts["timeouts"],
-            passed=self.counts["passed"],
-            cpu_s=self.cpu.value,
-            wall_s=self.wall.value,
-            broken_references=broken_references,
-        )
-
-
-def near_limit(row: SampleRow, limits: Limits) -> bool:
-    """Whether a program used most of the time that it had, or more."""
-    return (
-        row.error_class == "timeout"
-        or (row.cpu_s is not None and row.cpu_s >= NEAR * limits.cpu_s)
-        or (row.sandbox_s is not None and row.sandbox_s >= NEAR * limits.wall_s)
-    )
-
-
-class _ReadingTally(Struct):
-    """What one other rule makes of answers."""
-
-    answers: int = 0
-    part: float = 0.0
-    of: int = 0
-    otherwise: int = 0
-
-    def add(self, share: Share, score: float) -> None:
-        self.answers += 1
-        self.part += share.part
-        self.of += share.of
-        self.otherwise += (share.part == share.of) != (score == 1.0)
-
-    def measure(self) -> Reading:
-        share = self.part / self.of if self.of else None
-        return Reading(self.answers, self.part, self.of, share, self.otherwise)
 
 
 class _Tally(Struct):
@@ -150,13 +61,14 @@ class _Tally(Struct):
     items: dict[tuple[str, str, str], _Item] = field(default_factory=dict)
     classes: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
-    prompt_tokens: _Sum = field(default_factory=_Sum)
-    completion_tokens: _Sum = field(default_factory=_Sum)
-    generation: _Sum = field(default_factory=_Sum)
-    sandbox: _Sum = field(default_factory=_Sum)
-    usd: _Sum = field(default_factory=_Sum)
-    limits: _LimitTally = field(default_factory=_LimitTally)
-    readings: dict[str, _ReadingTally] = field(default_factory=dict)
+    prompt_tokens: Sum = field(default_factory=Sum)
+    completion_tokens: Sum = field(default_factory=Sum)
+    generation: Sum = field(default_factory=Sum)
+    sandbox: Sum = field(default_factory=Sum)
+    usd: Sum = field(default_factory=Sum)
+    limits: LimitTally = field(default_factory=LimitTally)
+    readings: dict[str, ReadingTally] = field(default_factory=dict)
+    criteria: dict[str, CriterionTally] = field(default_factory=dict)
 
     def add(self, row: SampleRow) -> None:
         self._add_cost(row)
@@ -166,7 +78,11 @@ class _Tally(Struct):
         item = self.items.setdefault((row.task, row.split, row.id), _Item())
         if row.reference not in (None, "passed"):
             item.broken_reference = True
-        if row.outcome == "void" or row.score is None:
+        if row.outcome == "unscored":
+            self.counts["unscored"] += 1
+            item.unscored += 1
+            self.counts["truncated"] += row.finish_reason == "length"
+        elif row.outcome == "void" or row.score is None:
             self.counts["void"] += 1
         else:
             self._add_score(row, item, row.score)
@@ -196,20 +112,28 @@ class _Tally(Struct):
         if row.limits is not None:
             self.limits.add(row, row.limits)
         for name, share in row.readings.items():
-            self.readings.setdefault(name, _ReadingTally()).add(share, score)
+            self.readings.setdefault(name, ReadingTally()).add(share, score)
+        for name, given in row.criteria.items():
+            self.criteria.setdefault(name, CriterionTally()).add(given)
         if row.finish_reason == "length":
             self.counts["truncated"] += 1
             self.counts["truncated_failed"] += failed
         if failed or (row.error_class is not None and row.outcome == "score"):
             self.classes[row.error_class or "unknown"] += 1
 
+    @property
+    def scores(self) -> list[float]:
+        """The mean over the answers of each scored item."""
+        return [item.total / item.scored for item in self.items.values() if item.scored]
+
     def measure(self) -> Measure:
-        items = self.items.values()
-        score = _rate([item.total / item.scored for item in items if item.scored])
+        score = rate(self.scores)
+        unscored = sum(item.unscored > 0 and not item.scored for item in self.items.values())
         return Measure(
             n=len(self.items),
             scored=score.n,
-            void=len(self.items) - score.n,
+            void=len(self.items) - score.n - unscored,
+            unscored=unscored,
             score=score.score,
             interval=score.interval,
             method=score.method,
@@ -220,13 +144,14 @@ class _Tally(Struct):
         counts = self.counts
         total = counts["tests_total"]
         return Metrics(
-            pass_at_1=_rate([item.passed / item.judged for item in self.items.values() if item.judged]),
+            pass_at_1=rate([item.passed / item.judged for item in self.items.values() if item.judged]),
             answers=Answers(
                 candidates=counts["candidates"],
                 n=counts["n"],
-                scored=counts["n"] - counts["void"],
+                scored=counts["n"] - counts["void"] - counts["unscored"],
                 passed=counts["passed"],
                 void=counts["void"],
+                unscored=counts["unscored"],
             ),
             tests=Tests(counts["tests_passed"], total, counts["tests_passed"] / total if total else None),
             tokens=Tokens(_whole(self.prompt_tokens.value), _whole(self.completion_tokens.value)),
@@ -238,14 +163,8 @@ class _Tally(Struct):
             usd=self.usd.value,
             limits=self.limits.measure(sum(item.broken_reference for item in self.items.values())),
             readings={name: reading.measure() for name, reading in self.readings.items()},
+            criteria={name: criterion.measure() for name, criterion in self.criteria.items()},
         )
-
-
-def _rate(scores: Sequence[float]) -> Rate:
-    found = estimate(scores)
-    if found is None:
-        return Rate(0, None, None, None)
-    return Rate(found.n, found.value, (found.interval.low, found.interval.high), found.method)
 
 
 def _whole(value: float | None) -> int | None:
@@ -264,6 +183,13 @@ class _GroupTally(Struct):
             name: {value: values[value].measure() for value in sorted(values, key=_natural)}
             for name, values in sorted(self.fields.items())
         }
+
+    def means(self) -> dict[str, Means]:
+        return {name: _means(values) for name, values in sorted(self.fields.items())}
+
+
+def _means(values: dict[str, _Tally]) -> Means:
+    return means({value: tally.scores for value, tally in values.items()})
 
 
 _LEVELS = {word: rank for rank, word in enumerate(("trivial", "easy", "simple", "medium", "hard", "expert"))}
@@ -293,7 +219,13 @@ class _CategoryTally(Struct):
     def measure(self) -> CategoryMeasure:
         total = self.tally.measure()
         known = {name: getattr(total, name) for name in Measure.__struct_fields__}
-        return CategoryMeasure(**known, task=self.task, split=self.split, groups=self.groups.measure())
+        return CategoryMeasure(
+            **known,
+            task=self.task,
+            split=self.split,
+            groups=self.groups.measure(),
+            group_means=self.groups.means(),
+        )
 
 
 class _StepTally(Struct):
@@ -301,10 +233,12 @@ class _StepTally(Struct):
     tally: _Tally = field(default_factory=_Tally)
     groups: _GroupTally = field(default_factory=_GroupTally)
     categories: dict[str, _CategoryTally] = field(default_factory=dict)
+    splits: dict[str, dict[str, _Tally]] = field(default_factory=dict)
 
     def add(self, row: SampleRow) -> None:
         self.tally.add(row)
         self.groups.add(row)
+        self.splits.setdefault(row.task, {}).setdefault(row.split, _Tally()).add(row)
         self.categories.setdefault(row.category, _CategoryTally(row.task, row.split)).add(row)
 
     def measure(self) -> StepResults:
@@ -317,6 +251,12 @@ class _StepTally(Struct):
             macro=Macro(mean(scores), len(scores)),
             categories=categories,
             groups=self.groups.measure(),
+            group_means=self.groups.means(),
+            splits={
+                task: Splits({split: tally.measure() for split, tally in splits.items()}, _means(splits))
+                for task, splits in self.splits.items()
+                if len(splits) > 1
+            },
         )
 
 
@@ -339,7 +279,7 @@ class Collector:
         steps = {name: step.measure() for name, step in self._steps.items()}
         return Results(
             name=run.name,
-            stamps=(*_warnings(run, self._in_process), *_stamps(run, steps)),
+            stamps=stamps(run, steps, self._in_process),
             order=tuple(steps),
             steps=steps,
         )
@@ -351,42 +291,3 @@ def collect(rows: Iterable[SampleRow], run: RunRecord) -> Results:
     for row in rows:
         collector.add(row)
     return collector.results(run)
-
-
-def _stamps(run: RunRecord, steps: dict[str, StepResults]) -> tuple[str, ...]:
-    stamps = list(_void_stamps(run, steps))
-    if run.state != "complete" and not stamps:
-        why = f": {run.error}" if run.error else ""
-        stamps.append(f"INCOMPLETE: the run ended as '{run.state}'{why}. Run the same command again to finish it.")
-    if not steps:
-        stamps.append("INCOMPLETE: nothing was measured; this run has no samples.")
-    if run.limit is not None:
-        stamps.append(
-            f"PARTIAL: a partial run, limited to {run.limit} items per task. These are not the scores of its spec."
-        )
-    if run.only:
-        stamps.append(f"PARTIAL: a partial run, only of {', '.join(run.only)}.")
-    return tuple(stamps)
-
-
-def _warnings(run: RunRecord, in_process: Iterable[str]) -> Iterator[str]:
-    """What must stand above every number."""
-    if run.sandbox_warning:
-        yield run.sandbox_warning
-    tasks = ", ".join(in_process)
-    if tasks:
-        yield (
-            f"REACHABLE VERDICTS: the tests of {tasks} ran in the programs' own process (in_process): a program that "
-            "cheats can reach its verdict there."
-        )
-
-
-def _void_stamps(run: RunRecord, steps: dict[str, StepResults]) -> Iterator[str]:
-    for name, step in steps.items():
-        answers = step.all.metrics.answers
-        if answers.void > run.void_budget * answers.n:
-            yield (
-                f"INCOMPLETE: {numbers.of(answers.void, answers.n)} answers of step {name} are void "
-                f"({numbers.pct(answers.void / answers.n)}, the budget is {numbers.pct(run.void_budget)}). "
-                "Run the same command again: only what is missing is asked for."
-            )

@@ -8,11 +8,17 @@ from __future__ import annotations
 from evalkit.stats.intervals import Interval
 
 DASH = "–"
+NOT_SCORED = "not scored: needs a judge"
 
 
 def pct(share: float | None) -> str:
     """0.2333 → `23.3 %`."""
     return DASH if share is None else f"{100.0 * share:.1f} %"
+
+
+def score(share: float | None, unscored: int) -> str:
+    """A score; where there is none because nothing but a judge could give one, these words instead of a number."""
+    return NOT_SCORED if share is None and unscored else pct(share)
 
 
 def interval(bounds: Interval | tuple[float, float] | None) -> str:
@@ -28,6 +34,11 @@ def points(share: float | None) -> str:
 def count(number: float | None) -> str:
     """1234 → `1,234`."""
     return DASH if number is None else f"{number:,.0f}"
+
+
+def amount(number: float) -> str:
+    """1250.0 → `1,250`, 12.25 → `12.3`."""
+    return f"{number:,.1f}".removesuffix(".0")
 
 
 def of(part: int, whole: int) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from evalkit.core.digest import digest
 from evalkit.core.runfolder import Lock, RunRecord, TaskLock
 from evalkit.core.types import SampleRow
-from evalkit.report import verdict
+from evalkit.report import breakdown, verdict
+from evalkit.report.breakdown import FieldTables, Table
 from evalkit.report.excerpts import Excerpts, SamplingSeen, StepExcerpts, VoidReason
-from evalkit.report.results import Results, StepResults
+from evalkit.report.results import Measure, Results, StepResults
 
 _ABSOLUTE = re.compile(
     r"""(?:^|(?<=[\s=('",]))(?:file:(?://)?)?(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'"),]+[/\\])*(?=[^\s/\\])"""
@@ -57,7 +59,9 @@ class StepPage(Struct, frozen=True, kw_only=True):
     answers_per_item: int
     cautions: tuple[str, ...]
     unsaid: tuple[str, ...]
-    fields: tuple[str, ...]
+    breakdowns: tuple[FieldTables, ...]
+    splits: tuple[Table, ...]
+    split_classes: dict[str, tuple[ClassLine, ...]]
     classes: tuple[ClassLine, ...]
     examples: tuple[Example, ...]
     voids: tuple[VoidReason, ...]
@@ -110,7 +114,6 @@ def build(run: RunRecord, lock: Lock, results: Results, excerpts: Excerpts) -> P
 
 def _step(name: str, results: StepResults, excerpts: Excerpts, lock: Lock) -> StepPage:
     seen = excerpts.steps.get(name, StepExcerpts())
-    fields = dict.fromkeys(field for category in results.order for field in results.categories[category].groups)
     return StepPage(
         name=name,
         results=results,
@@ -118,8 +121,10 @@ def _step(name: str, results: StepResults, excerpts: Excerpts, lock: Lock) -> St
         answers_per_item=seen.answers_per_item,
         cautions=tuple(verdict.cautions(results)),
         unsaid=tuple(verdict.unsaid(results, seen)),
-        fields=tuple(fields),
-        classes=tuple(_classes(results)),
+        breakdowns=breakdown.by_field(results),
+        splits=breakdown.by_split(results),
+        split_classes={task: tuple(_classes(list(found.splits.values()))) for task, found in results.splits.items()},
+        classes=tuple(_classes([results.categories[name] for name in results.order])),
         examples=tuple(
             Example(category, row)
             for category in results.order
@@ -133,14 +138,18 @@ def _step(name: str, results: StepResults, excerpts: Excerpts, lock: Lock) -> St
     )
 
 
-def _classes(results: StepResults) -> Iterable[ClassLine]:
-    """The passed answers and each class of failure: together all scored answers, unless scores are shares."""
-    if not results.all.metrics.classes:
+def _classes(parts: Sequence[Measure]) -> Iterable[ClassLine]:
+    """The passed answers and each class of failure, the most frequent first: together all scored answers, unless scores
+    are shares."""
+    totals: Counter[str] = Counter()
+    for part in parts:
+        totals.update(part.metrics.classes)
+    if not totals:
         return
-    passed = tuple(results.categories[category].metrics.answers.passed for category in results.order)
-    yield ClassLine("passed", "", passed, results.all.metrics.answers.passed)
-    for name, total in results.all.metrics.classes.items():
-        counts = tuple(results.categories[category].metrics.classes.get(name, 0) for category in results.order)
+    passed = tuple(part.metrics.answers.passed for part in parts)
+    yield ClassLine("passed", "", passed, sum(passed))
+    for name, total in sorted(totals.items(), key=lambda pair: (-pair[1], pair[0])):
+        counts = tuple(part.metrics.classes.get(name, 0) for part in parts)
         yield ClassLine(name, _MEANING.get(name, ""), counts, total)
 
 

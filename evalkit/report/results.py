@@ -26,9 +26,10 @@ class Rate(Struct, frozen=True):
 
 
 class Answers(Struct, frozen=True):
-    """Answers, not items: `candidates` are all that were generated, `n` the selected ones, scored or void.
+    """Answers, not items: `candidates` are all that were generated, `n` the selected ones: scored, void or unscored.
 
-    `passed` are the scored answers whose outcome is a pass; where scores are shares, none is.
+    `passed` are the scored answers whose outcome is a pass; where scores are shares, none is. `unscored` ones were
+    collected for a judge.
     """
 
     candidates: int
@@ -36,6 +37,7 @@ class Answers(Struct, frozen=True):
     scored: int
     passed: int
     void: int
+    unscored: int = 0
 
 
 class Tests(Struct, frozen=True):
@@ -91,6 +93,16 @@ class Reading(Struct, frozen=True):
     otherwise: int
 
 
+class CriterionUse(Struct, frozen=True):
+    """What a rubric's criterion gave to the scored answers: `points` of `of`, summed; `whole` answers got all of it."""
+
+    answers: int
+    points: float
+    of: float
+    share: float | None
+    whole: int
+
+
 class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
     """What else was measured. `truncated` answers hit max_tokens; `classes` counts failed answers by their class."""
 
@@ -106,10 +118,14 @@ class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
     usd: float | None
     limits: LimitUse = LimitUse()
     readings: dict[str, Reading] = {}
+    criteria: dict[str, CriterionUse] = {}
 
 
 class Measure(Struct, frozen=True):
-    """The block M of `results.json`. `n`, `scored` and `void` count items; an item is void when all its answers are."""
+    """The block M of `results.json`. `n`, `scored`, `void` and `unscored` count items.
+
+    An item is void when all its answers are, and unscored when answers came back and none of them is scored.
+    """
 
     n: int
     scored: int
@@ -118,17 +134,43 @@ class Measure(Struct, frozen=True):
     interval: _Bounds | None
     method: Method | None
     metrics: Metrics
+    unscored: int = 0
 
 
 Groups = dict[str, dict[str, Measure]]
 
 
-class CategoryMeasure(Measure, frozen=True):
-    """A category, broken down by the fields its task names."""
+class MacroMean(Struct, frozen=True):
+    """The mean of the scores of `groups` groups, each group counted alike. Without an interval, `reason` says why."""
+
+    groups: int
+    score: float | None
+    interval: _Bounds | None
+    method: Method | None
+    reason: str | None = None
+
+
+class Means(Struct, frozen=True):
+    """The two means over groups: `micro` counts each item alike, `macro` each group."""
+
+    micro: Rate
+    macro: MacroMean
+
+
+class Splits(Struct, frozen=True):
+    """A task of which several splits were asked."""
+
+    splits: dict[str, Measure]
+    means: Means
+
+
+class CategoryMeasure(Measure, frozen=True, kw_only=True):
+    """A category, broken down by the fields its task names. `group_means` has the two means over each field."""
 
     task: str
     split: str
     groups: Groups
+    group_means: dict[str, Means] = {}
 
 
 class Macro(Struct, frozen=True):
@@ -139,7 +181,10 @@ class Macro(Struct, frozen=True):
 
 
 class StepResults(Struct, frozen=True, kw_only=True):
-    """One step. `all` is the micro mean: each item counts alike. `order` lists the categories as the spec has them."""
+    """One step. `all` is the micro mean: each item counts alike. `order` lists the categories as the spec has them.
+
+    `splits` holds the tasks of which several splits were asked, by the task's name.
+    """
 
     kind: Literal["bench"] = "bench"
     model: str
@@ -148,6 +193,8 @@ class StepResults(Struct, frozen=True, kw_only=True):
     macro: Macro
     categories: dict[str, CategoryMeasure]
     groups: Groups
+    group_means: dict[str, Means] = {}
+    splits: dict[str, Splits] = {}
 
 
 class Results(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas
 
 _BATCH = 2048
-_JSON_COLUMNS = ("groups", "prompt", "tests", "effective", "limits", "readings")
+_JSON_COLUMNS = ("groups", "prompt", "tests", "effective", "limits", "readings", "criteria")
 _TYPES = {
     "sample": "int64",
     "selected": "bool",
@@ -140,6 +140,7 @@ def _numbers(measure: Measure) -> dict[str, Any]:
         "n": measure.n,
         "scored": measure.scored,
         "void": measure.void,
+        "unscored": measure.unscored,
         "score": measure.score,
         "low": low,
         "high": high,

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evalkit.report import numbers
-from evalkit.report.collect import NEAR
+from evalkit.report.breakdown import by_field, printed
 from evalkit.report.excerpts import StepExcerpts
 from evalkit.report.results import CategoryMeasure, LimitUse, Measure, StepResults
+from evalkit.report.tallies import NEAR
 from evalkit.report.text import cell
 
 _WIDE = 0.2
@@ -25,14 +26,22 @@ _FLIPS = 6
 def sentence(step: StepResults) -> str:
     """The finding in one sentence, by the measure that fits the scores."""
     total = step.all
+    if total.score is None and total.unscored:
+        collected = numbers.plural(total.metrics.answers.unscored, "answer")
+        return f"**{cell(step.model)}** has no score: {collected} collected, {numbers.NOT_SCORED}. {_voids(total)}"
     if total.score is None:
         return f"**{cell(step.model)}** has no score: none of {numbers.plural(total.n, 'item')} could be scored."
     score = f"{numbers.pct(total.score)} (95 % interval {numbers.interval(total.interval)})"
     if total.metrics.pass_at_1.n == total.metrics.answers.scored:  # each item answered once, passed or not
         solved = numbers.of(total.metrics.answers.passed, total.scored)
-        return f"**{cell(step.model)}** solved {solved} items: {score}. {_voids(total)}"
+        return f"**{cell(step.model)}** solved {solved} items: {score}. {_voids(total)}{_unscored(total)}"
     over = numbers.plural(total.scored, "item")
-    return f"**{cell(step.model)}** scored {score} on average over {over}. {_voids(total)}"
+    return f"**{cell(step.model)}** scored {score} on average over {over}. {_voids(total)}{_unscored(total)}"
+
+
+def _unscored(measure: Measure) -> str:
+    items = numbers.plural(measure.unscored, "item")
+    return f" Beside these, {items} collected and {numbers.NOT_SCORED}." if measure.unscored else ""
 
 
 def _voids(measure: Measure) -> str:
@@ -87,9 +96,10 @@ def _truncated(total: Measure) -> Iterator[str]:
     metrics = total.metrics
     if not metrics.truncated:
         return
-    share = numbers.pct(numbers.per(metrics.truncated, metrics.answers.scored))
-    said = f"Cut off at `max_tokens`: {numbers.of(metrics.truncated, metrics.answers.scored)} answers ({share}), "
-    said += f"of which {numbers.count(metrics.truncated_failed)} failed."
+    answered = metrics.answers.scored + metrics.answers.unscored
+    said = f"Cut off at `max_tokens`: {numbers.of(metrics.truncated, answered)} answers "
+    said += f"({numbers.pct(numbers.per(metrics.truncated, answered))})"
+    said += f", of which {numbers.count(metrics.truncated_failed)} failed." if metrics.answers.scored else "."
     if total.score is not None and metrics.truncated_failed and metrics.answers.scored == total.scored:
         most = total.score + metrics.truncated_failed / total.scored
         said += f" With room to finish, the score could be anything up to {numbers.pct(most)}."
@@ -178,7 +188,7 @@ def _variation(seen: StepExcerpts) -> Iterator[str]:
 
 
 def _breakdown(step: StepResults) -> Iterator[str]:
-    groups = sum(len(values) for _, category in _categories(step) for values in category.groups.values())
+    groups = printed(by_field(step))
     if groups > 1:
         yield (
             f"That one of the {groups} groups above is special: among so many small groups some look extreme by chance."

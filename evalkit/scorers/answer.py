@@ -15,10 +15,10 @@ import string
 
 from msgspec import structs
 
-from evalkit.core.errors import DataError, SpecError
+from evalkit.core.errors import SpecError
 from evalkit.core.types import Completion, Execution, Json, Sample, Score, Share
 from evalkit.scorers import numbers
-from evalkit.scorers.gold import check_options, gold_value, verdict
+from evalkit.scorers.gold import check_options, gold_value, verdict, wrong_gold
 from evalkit.scorers.gsm8k_rules import GSM8K_RULES, same_text
 from evalkit.scorers.plain import PlainScorer
 
@@ -60,9 +60,9 @@ class ExactScorer(PlainScorer):
         golds = value if isinstance(value, list) else [value]
         for gold in golds:
             if isinstance(gold, (dict, list)) or gold is None or not self._plain(str(gold)):
-                raise DataError(f"item {sample.id} of task {sample.task}: {gold!r} is no gold answer")
+                raise wrong_gold(self._options, sample, gold)
         if not golds:
-            raise DataError(f"item {sample.id} of task {sample.task} has no gold answer")
+            raise wrong_gold(self._options, sample, golds)
         return [str(gold) for gold in golds]
 
     def _plain(self, text: str) -> str:
@@ -117,5 +117,5 @@ class NumberScorer(PlainScorer):
         text = str(value).strip()
         gold = None if isinstance(value, bool) else numbers.parse(text)
         if gold is None:
-            raise DataError(f"item {sample.id} of task {sample.task}: the gold answer '{text[:80]}' is no number")
+            raise wrong_gold(self._options, sample, value, "number")
         return gold, text

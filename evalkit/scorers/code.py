@@ -150,7 +150,8 @@ class CodeScorer:
         if isinstance(value, list | tuple) and value and all(isinstance(item, str) for item in value):
             joined = ("\n".join(value),)
             return joined if self._options.style == "humaneval" else tuple(value)
-        raise DataError(f"field '{self._options.tests}' holds no tests", where=f"{sample.task}/{sample.id}")
+        message = f"the field '{self._options.tests}' holds no tests"
+        raise DataError(message, hint="a text, or a list of texts", where=f"{sample.task}/{sample.id}")
 
     def _text(self, sample: Sample, field: str | None) -> str:
         value = "" if field is None else self._field(sample, field)

@@ -34,6 +34,13 @@ def gold_value(options: Mapping[str, Json], scorer: str, sample: Sample) -> Json
     return render(options["answer"], sample.row, what=what, where=where, nulls=False)
 
 
+def wrong_gold(options: Mapping[str, Json], sample: Sample, value: Json, what: str = "gold answer") -> DataError:
+    """What to raise for a gold value of a sample that is not `what`: names its field, or the template that made it."""
+    source = f"the field '{options['field']}'" if "field" in options else f"made by {options['answer']!r}"
+    where = f"item {sample.id} of task {sample.task}"
+    return DataError(f"{str(value)[:80]!r} is no {what}; it is {source}", where=where)
+
+
 def verdict(right: bool, answer: str | None, rule: str, expected: str) -> Score:
     """The score of an answer that was found by `rule`; None is no answer."""
     if answer is None:

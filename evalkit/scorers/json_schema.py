@@ -45,16 +45,17 @@ class JsonSchemaScorer(PlainScorer):
         self._field: str | None = options.get("field")
         self._schema = options.get("schema")
         if self._field is None:
-            wrong = _wrong_schema(self._schema)
+            wrong = wrong_schema(self._schema)
             if wrong:
                 raise SpecError(f"score.json_schema.schema is no JSON Schema: {wrong}")
 
     def check(self, sample: Sample) -> None:
         """Raises DataError for a row whose field holds no JSON Schema."""
         if self._field is not None:
-            wrong = _wrong_schema(self._schema_of(sample))
+            wrong = wrong_schema(self._schema_of(sample))
             if wrong:
-                raise DataError(f"item {sample.id} of task {sample.task}: '{self._field}' is no JSON Schema: {wrong}")
+                where = f"item {sample.id} of task {sample.task}"
+                raise DataError(f"the field '{self._field}' is no JSON Schema: {wrong}", where=where)
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
         found = find_json(completion.text)
@@ -110,7 +111,8 @@ def first_violation(schema: Json, text: str) -> str | None:
     return None if not errors else f"at {errors[0].json_path}: {errors[0].message}"[:_SHOWN]
 
 
-def _wrong_schema(schema: Json) -> str:
+def wrong_schema(schema: Json) -> str:
+    """Why a value is no JSON Schema; empty where it is one."""
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import Draft202012Validator, validator_for
 

@@ -24,10 +24,10 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from evalkit.core.errors import DataError, PrerequisiteError, SpecError
+from evalkit.core.errors import PrerequisiteError, SpecError
 from evalkit.core.types import Completion, Execution, Json, Sample, Score
 from evalkit.scorers import bounded
-from evalkit.scorers.gold import check_options, gold_value, verdict
+from evalkit.scorers.gold import check_options, gold_value, verdict, wrong_gold
 from evalkit.scorers.plain import PlainScorer
 
 _STEP_S = 5
@@ -99,7 +99,7 @@ class MathVerifyScorer(PlainScorer):
     def _gold(self, sample: Sample) -> str:
         value = gold_value(self._options, "math_verify", sample)
         if isinstance(value, (bool, dict, list)) or value is None or not str(value).strip():
-            raise DataError(f"item {sample.id} of task {sample.task}: {value!r} is no gold answer")
+            raise wrong_gold(self._options, sample, value)
         gold = str(value).strip()
         return gold if self._own.gold_form == "as_is" or _IN_LATEX.search(gold) else f"${gold}$"
 

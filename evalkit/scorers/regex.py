@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from collections import deque
 
-from evalkit.core.errors import DataError, SpecError
+from evalkit.core.errors import SpecError
 from evalkit.core.types import Completion, Execution, Json, Sample, Score
 from evalkit.scorers import bounded
-from evalkit.scorers.gold import check_options, gold_value, verdict
+from evalkit.scorers.gold import check_options, gold_value, verdict, wrong_gold
 from evalkit.scorers.plain import PlainScorer
 
 _SEARCH_S = 1
@@ -73,7 +73,7 @@ class RegexScorer(PlainScorer):
         golds = value if isinstance(value, list) else [value]
         for gold in golds or [None]:
             if isinstance(gold, (dict, list)) or gold is None or not str(gold).strip():
-                raise DataError(f"item {sample.id} of task {sample.task}: {gold!r} is no gold answer")
+                raise wrong_gold(self._options, sample, gold)
         return [str(gold).strip() for gold in golds]
 
     def _plain(self, text: str) -> str:
@@ -102,8 +102,18 @@ def _group(match: re.Match[str]) -> str:
 def _checked(pattern: Json) -> str:
     if not isinstance(pattern, str) or not pattern:
         raise SpecError("score.regex needs a `pattern`", hint="pattern: '(?i)answer: *([A-E])'")
+    wrong = wrong_pattern(pattern)
+    if wrong:
+        raise SpecError(f"score.regex.pattern {wrong}")
+    return pattern
+
+
+def wrong_pattern(pattern: Json) -> str:
+    """Why a value is no pattern, as the end of a sentence; empty where it is one."""
+    if not isinstance(pattern, str) or not pattern:
+        return f"is a text, not {pattern!r:.80}"
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise SpecError(f"score.regex.pattern is no regular expression: {error}") from error
-    return pattern
+        return f"is no regular expression: {error}"
+    return ""

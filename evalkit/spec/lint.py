@@ -10,6 +10,7 @@ W007  a sample too small to say much
 W008  a void budget that hides failures
 W009  a package of the sandbox that can move
 W010  a time limit by a reference program that no task names
+W011  groups that are made of a model's own results (`circular.py`)
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import re
 from collections.abc import Iterable, Mapping, Set
 
 from evalkit.core.types import Json
-from evalkit.spec import scalars
+from evalkit.spec import circular, scalars
 from evalkit.spec.diagnostics import LINE_BREAK, Diagnostic, Diagnostics
 from evalkit.spec.nodes import Node, Path, walk
 from evalkit.spec.references import used_names
@@ -72,6 +73,7 @@ def lint_task(root: Node, at: Path, diagnostics: Diagnostics) -> None:
             _movable(node, path, "the data set", diagnostics)
     if "stop" in root.map:
         _stops(root.map["stop"], (*at, "stop"), diagnostics)
+    circular.lint_task(root, at, diagnostics)
 
 
 def silence(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> tuple[Diagnostic, ...]:

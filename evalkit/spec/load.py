@@ -11,7 +11,18 @@ from msgspec.structs import replace
 from evalkit.core import digest
 from evalkit.core.errors import SpecError
 from evalkit.core.types import Json
-from evalkit.spec import availability, catalog, extends, interpolate, lint, overrides, references, task_document, typed
+from evalkit.spec import (
+    availability,
+    catalog,
+    circular,
+    extends,
+    interpolate,
+    lint,
+    overrides,
+    references,
+    task_document,
+    typed,
+)
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostic, did_you_mean
 from evalkit.spec.expand import expand
@@ -138,7 +149,17 @@ class _Load:
         availability.check(root, diagnostics)
         lint.lint(root, self._long, diagnostics)
         lint.reference_times(self._long, self._scorer_options(), diagnostics)
+        self._lint_tasks(self._long, self._tasks)
         return None if diagnostics.failed else self._typed(self._long, self._tasks)
+
+    def _lint_tasks(self, long: Node, tasks: TaskLibrary) -> None:
+        """Warn about groups of the tasks in use that come from results: of a run, or of a model of this spec."""
+        diagnostics, used = self._reading.diagnostics, tasks.used.values()
+        for found in used:
+            circular.lint_task(found.document, ("tasks", found.task.name), diagnostics)
+        documents = [(found.document, found.task.folder) for found in used]
+        folder = self._reading.paths[self._main].absolute().parent
+        circular.lint_recorded(long.map["models"].map, documents, folder, diagnostics)
 
     def _scorer_options(self) -> list[dict[str, Json]]:
         return [found.task.scorer_options for found in self._tasks.used.values()] if self._tasks else []

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from evalkit.stats.distributions import beta_quantile, t_quantile
 
-Method = Literal["wilson", "mean_se", "clustered_se"]
+Method = Literal["wilson", "mean_se", "clustered_se", "strata_se"]
 _FEW_CLUSTERS = 40
 
 
@@ -34,7 +34,8 @@ class Estimate(NamedTuple):
 
 
 @lru_cache
-def _normal_quantile(p: float) -> float:
+def normal_quantile(p: float) -> float:
+    """The quantile of the standard normal distribution."""
     from statistics import NormalDist  # here: a command that computes no interval starts faster without it
 
     return NormalDist().inv_cdf(p)
@@ -48,7 +49,7 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval | Non
     """
     if n == 0:
         return None
-    z = _normal_quantile(0.5 + confidence / 2.0)
+    z = normal_quantile(0.5 + confidence / 2.0)
     share = successes / n
     shrink = 1.0 + z * z / n
     centre = (share + z * z / (2.0 * n)) / shrink
@@ -137,7 +138,7 @@ def clustered_estimate(
         return None
     count = len(set(clusters))
     tail = 0.5 + confidence / 2.0
-    times = t_quantile(tail, count - 1) if count < _FEW_CLUSTERS else _normal_quantile(tail)
+    times = t_quantile(tail, count - 1) if count < _FEW_CLUSTERS else normal_quantile(tail)
     return Estimate(value, _around(value, error, times), error, len(scores), "clustered_se")
 
 

@@ -216,7 +216,9 @@ class _Filling:
 
     def _count(self, arm: Arm, cell: Cell, completion: Completion, execution: Execution | None) -> None:
         score = arm.scorer.score(cell.sample, completion, execution)
-        if score.value is None:
+        if score.outcome == "unscored":
+            self._add(arm, unscored=1)
+        elif score.value is None:
             self._add(arm, void=1)
         else:
             self._add(arm, scored=1, value=score.value)

@@ -114,4 +114,5 @@ def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, trie
         reference=tried.reference.outcome if tried.reference else None,
         in_process=execution.in_process if execution else False,
         readings=score.readings,
+        criteria=score.criteria,
     )

@@ -10,7 +10,8 @@ from evalkit.core.digest import digest_file, short
 from evalkit.core.errors import DataError, PrerequisiteError
 from evalkit.core.ports import Notify
 from evalkit.fetch import hub, package
-from evalkit.spec.model import DataSource, Task
+from evalkit.spec.model import DataSource, Join, Task
+from evalkit.tasks.parts import joined, selected
 from evalkit.tasks.rows import Rows, parse_files
 
 
@@ -28,7 +29,8 @@ def read_rows(task: Task, split: str, folders: Sequence[Path], notify: Notify) -
     reasons = []
     for source in task.data[split]:
         try:
-            return _read(source, split, places, notify)
+            rows = _read(source, split, places, notify)
+            return rows if task.join is None else joined(rows, task.join, _joined_file(task.join, places))
         except PrerequisiteError as error:
             reasons.append(f"{_title(source)}: {error}" + (f" ({error.hint})" if error.hint else ""))
     raise PrerequisiteError(
@@ -44,10 +46,21 @@ def _places(task: Task, folders: Sequence[Path]) -> list[Path]:
 
 def _read(source: DataSource, split: str, places: Sequence[Path], notify: Notify) -> Rows:
     if source.file is not None:
-        return _from_file(source.file, source.sha256, places)
-    if source.package is not None:
-        return _from_package(source, notify)
-    return _from_hub(source, split, notify)
+        rows = _from_file(source.file, source.sha256, places)
+    elif source.package is not None:
+        rows = _from_package(source, notify)
+    else:
+        rows = _from_hub(source, split, notify)
+    return rows if source.rows is None else selected(rows, source.rows)
+
+
+def _joined_file(join: Join, places: Sequence[Path]) -> Rows:
+    try:
+        return _from_file(join.file, join.sha256, places)
+    except PrerequisiteError as error:
+        # not one source among others: without it the fields that it gives are missing from every one
+        message = f"the file that the rows are joined with is not there: {error}"
+        raise DataError(message, hint="put it there, or under --data DIR") from error
 
 
 def _from_file(file: str, sha256: str | None, places: Sequence[Path]) -> Rows:

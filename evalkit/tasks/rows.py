@@ -11,6 +11,7 @@ import io
 import json
 import math
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -56,6 +57,11 @@ def parse_files(files: Sequence[tuple[str, Path]], origin: str) -> Rows:
     placed = [item for name, path in files for item in _parse(name, path)]
     if not placed:
         raise DataError("there is not a single row", where=files[0][0])
+    return rows_of(placed, origin)
+
+
+def rows_of(placed: Sequence[Placed], origin: str) -> Rows:
+    """Rows with their places and their digest."""
     return Rows(
         rows=[row for _, row in placed],
         places=[place for place, _ in placed],
@@ -111,6 +117,9 @@ def _json(name: str, text: str) -> Iterator[Placed]:
 def _csv(name: str, text: str) -> Iterator[Placed]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
+        twice = [column for column, times in Counter(reader.fieldnames or ()).items() if times > 1]
+        if twice:
+            raise DataError(f"the column '{twice[0]}' is there twice", where=f"{name}:1")
         for row in reader:
             place = f"{name}:{reader.line_num}"
             if None in row or None in row.values():

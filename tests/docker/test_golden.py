@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from evalkit import assets
 from evalkit.core.ports import Sandbox
 from evalkit.core.types import Completion, Execution, Prompt, Sample, Score
 from evalkit.sandboxes.docker import ADAPTER
@@ -22,6 +23,7 @@ _DATA = Path(__file__).parents[2].resolve().parent / "shared" / "data"
 # tests' time.
 _LIMITS = {"wall_s": 60.0, "cpu_s": 2.0}
 _HUMANEVAL = {"style": "humaneval", "prompt": "prompt", "tests": "test", "entry_point": "entry_point"}
+_LIFT18 = assets.folder("specs") / "data" / "lift18.jsonl"
 _ASSERTS = {"style": "asserts", "tests": "test_list", "limits": _LIMITS}
 
 
@@ -51,7 +53,7 @@ def load(name: str) -> Any:
         pytest.skip(f"{path} is not there")
     if name.endswith(".json"):
         return json.loads(path.read_text("utf-8"))
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
+    with gzip.open(path, "rt", encoding="utf-8") if name.endswith(".gz") else path.open(encoding="utf-8") as stream:
         return json.load(stream) if name.endswith(".json.gz") else [json.loads(line) for line in stream]
 
 
@@ -220,6 +222,56 @@ def test_mbpp_runs_pass_at_k(runs: dict[str, list[Judged]]) -> None:
     assert expected["per_task_c_strict"] == passes
     found = {str(k): fmean(pass_at_k(6, c, k) for c in passes.values()) for k in (1, 2, 3, 5, 6)}
     assert found == pytest.approx(expected["pass_at_k_strict"], abs=1e-12)
+
+
+# -- wrong in known ways -----------------------------------------------------------------------------------------------
+
+_ENDINGS = {
+    "passed": {None},
+    "failed": {"wrong_answer"},
+    "missing": {"runtime_error"},  # another function is defined
+    "syntax": {"syntax_error"},
+    "timeout": {"timeout"},
+}
+
+
+def statement(function: str, test: dict[str, Any]) -> str:
+    """A recorded pair of arguments and result as an assert statement."""
+    expected = tuple(test["expected"]) if test["expected_type"] == "tuple" else test["expected"]
+    same = "is" if expected is None or isinstance(expected, bool) else "=="
+    return f"assert {function}({', '.join(map(repr, test['args']))}) {same} {expected!r}"
+
+
+def test_lift18_candidates(sandbox: Sandbox) -> None:
+    """30 candidates of 18 functions end as recorded, with as many of the 88 recorded pairs right; and by the tests that
+    ship, which are others, the same candidates pass."""
+    recorded = {row["name"]: row for row in load("lift18/cases.jsonl")}
+    shipped = {row["id"]: row for row in map(json.loads, _LIFT18.read_text("utf-8").splitlines())}
+    assert (18, 88) == (len(shipped), sum(len(row["tests"]) for row in recorded.values()))
+    assert {name: (row["function"], row["category"], row["complexity"]) for name, row in recorded.items()} == {
+        name: (row["function"], row["category"], row["complexity"]) for name, row in shipped.items()
+    }
+    candidates = [{**row, "task_id": f"{row['name']}/{row['candidate']}"} for row in load("lift18/candidates.jsonl")]
+    options = {"style": "asserts", "tests": "tests", "entry_point": "function"}
+
+    def judged(rows: dict[str, dict[str, Any]]) -> list[Judged]:
+        answers = [
+            Answer({**rows[row["name"]], "task_id": row["name"]}, f"```python\n{row['code']}```", row)
+            for row in candidates
+        ]
+        return rejudge(sandbox, options, answers)
+
+    pairs = {
+        name: {**row, "tests": [statement(row["function"], test) for test in row["tests"]]}
+        for name, row in recorded.items()
+    }
+    for one in (found := judged(pairs)):
+        known = one.published
+        assert one.score.error_class in _ENDINGS[known["outcome"]], (known, one.score)
+        if known["outcome"] != "timeout":
+            assert (known["tests_passed"], known["tests_total"]) == (one.score.tests_passed or 0, known["tests_total"])
+    assert (30, []) == (len(found), wrong(found, "passed"))
+    assert [] == wrong(judged(shipped), "passed")
 
 
 # -- a hundred samples a task ------------------------------------------------------------------------------------------

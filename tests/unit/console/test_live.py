@@ -127,3 +127,11 @@ def test_bars_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "1.5/s, 15.0 tokens/s, score 25.0 % of 4" in shown
     assert "a note\n" in shown
     assert shown.rstrip("\n").endswith("\x1b[?25h")
+
+
+def test_collected_answers_end_a_task() -> None:
+    """A task that nothing scores is complete when its answers are there."""
+    live, stream, _ = listener()
+    live.stage("bench", "open", 2, 0)
+    live.advance("bench", "open", Progress(done=2, unscored=2))
+    assert stream.getvalue().splitlines()[-1] == "bench/open: 2/2, 2 collected"

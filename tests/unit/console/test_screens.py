@@ -15,7 +15,7 @@ from msgspec import Struct
 from evalkit import console
 from evalkit.core.errors import EvalkitError, PrerequisiteError
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import SampleRow, TestResult
+from evalkit.core.types import Contribution, SampleRow, TestResult
 from evalkit.doctor import Check
 from evalkit.plan import PlannedTask
 from evalkit.report import numbers
@@ -189,6 +189,14 @@ def test_sample_with_escapes(capsys: pytest.CaptureFixture[str], row: Build) -> 
     out = capsys.readouterr().out
     assert not set(out) & {"\x1b", "\x07", "\x9b", "\r", "\u202e", "\x00"}
     assert out.count("[red]x[/red] :smile:") >= 8
+
+
+def test_sample_of_a_rubric(capsys: pytest.CaptureFixture[str], row: Build) -> None:
+    """What each criterion gave, and why not all of it."""
+    criteria = {"short": Contribution(30.0, 30.0), "typed": Contribution(0.0, 12.5, "\x1bno types")}
+    console.show_sample(row(outcome="score", score=30 / 42.5, criteria=criteria))
+    out = capsys.readouterr().out
+    assert "── criteria (points of the rubric)\n30 of 30  short\n0 of 12.5  typed: ␛no types\n" in out
 
 
 def test_runs(screen: Callable[..., None]) -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from evalkit.core.errors import DataError
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import Limits, SampleRow, Share
+from evalkit.core.types import Contribution, Limits, SampleRow, Share
 from evalkit.report.collect import collect
-from evalkit.report.results import LimitUse, Reading, Results, StepResults, decode, encode
+from evalkit.report.results import CriterionUse, LimitUse, Reading, Results, StepResults, decode, encode
 from evalkit.stats.intervals import estimate, wilson
 
 Build = Callable[..., SampleRow]
@@ -388,3 +388,43 @@ def test_what_other_rules_make_of_the_answers(row: Build) -> None:
     schema = json.loads(resources.files("evalkit.report").joinpath("schema/results.schema.json").read_text("utf-8"))
     jsonschema.validate(json.loads(encode(found)), schema)
     assert found == decode(encode(found))
+
+
+def test_what_the_criteria_of_a_rubric_gave(row: Build) -> None:
+    """Points are summed over scored answers; void answers and those of other scorers count in none."""
+
+    def given(short: float, typed: float) -> dict[str, Contribution]:
+        return {"short": Contribution(short, 30.0), "typed": Contribution(typed, 10.0, None if typed else "no types")}
+
+    rows = [
+        row(id="a", outcome="score", score=1.0, criteria=given(30.0, 10.0)),
+        row(id="b", outcome="score", score=0.375, criteria=given(15.0, 0.0)),
+        row(id="c", outcome="void", criteria=given(30.0, 10.0)),
+        row(id="d"),
+    ]
+    expected = {"short": CriterionUse(2, 45.0, 60.0, 0.75, 1), "typed": CriterionUse(2, 10.0, 20.0, 0.5, 1)}
+    found = collect(rows, RUN)
+    assert expected == found.steps["s"].all.metrics.criteria
+    schema = json.loads(resources.files("evalkit.report").joinpath("schema/results.schema.json").read_text("utf-8"))
+    jsonschema.validate(json.loads(encode(found)), schema)
+    assert found == decode(encode(found))
+
+
+def test_answers_that_nothing_scores_are_neither_void_nor_zero(row: Build) -> None:
+    """They are counted, cut-off ones too, and are in no mean: the scored category alone makes the score."""
+    rows = [
+        row(id="a", category="open", outcome="unscored", score=None, finish_reason="length"),
+        row(id="b", category="open", outcome="unscored", score=None),
+        row(id="c", category="open", outcome="void", reason="engine: gone"),
+        row(id="d", category="math"),
+        row(id="e", category="math", outcome="fail", error_class="wrong_answer"),
+    ]
+    step = step_of(rows)
+    measure = step.categories["open"]
+    assert (measure.n, measure.scored, measure.void, measure.unscored) == (3, 0, 1, 2)
+    assert (measure.score, measure.interval, measure.method) == (None, None, None)
+    assert (measure.metrics.answers.unscored, measure.metrics.answers.scored, measure.metrics.truncated) == (2, 0, 1)
+    assert measure.metrics.classes == {}
+    assert (step.all.score, step.all.scored, step.all.unscored, step.macro.categories) == (0.5, 2, 2, 1)
+    schema = json.loads((resources.files("evalkit.report") / "schema" / "results.schema.json").read_text())
+    jsonschema.validate(json.loads(encode(collect(rows, RUN))), schema)

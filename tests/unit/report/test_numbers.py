@@ -40,6 +40,8 @@ from evalkit.report import numbers
         (numbers.usd(12.3), "$12.30"),
         (numbers.usd(0.0), "$0.00"),
         (numbers.usd(None), "unknown"),
+        (numbers.amount(1250.0), "1,250"),
+        (numbers.amount(12.25), "12.2"),
         (numbers.plural(1, "item"), "1 item"),
         (numbers.plural(1200, "item"), "1,200 items"),
     ],

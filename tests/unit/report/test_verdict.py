@@ -204,3 +204,24 @@ def test_references_that_do_not_pass(row: Build) -> None:
     assert verdict.broken_references(many.all, seen).endswith(", 19 (timeout) and 30 more.")
     none, seen = made([row(reference="passed"), row(id="j")])
     assert verdict.broken_references(none.all, seen) == ""
+
+
+def test_the_finding_of_what_needs_a_judge(row: Build) -> None:
+    """No number is made up, and beside a score the rest is named."""
+    collected = [row(id=str(item), task="open", category="open", outcome="unscored", score=None) for item in range(3)]
+    step, _ = made([*collected[:2], row(id="2", task="open", category="open", outcome="void")])
+    assert verdict.sentence(step) == (
+        "**m** has no score: 2 answers collected, not scored: needs a judge. "
+        "1 answer could not be measured: void, not counted."
+    )
+    mixed, _ = made([*collected, *outcomes(row, 28, 92)])
+    assert verdict.sentence(mixed).endswith(
+        "Nothing is void. Beside these, 3 items collected and not scored: needs a judge."
+    )
+
+
+def test_cut_off_answers_that_nothing_scores(row: Build) -> None:
+    """They are told, and none of them failed."""
+    rows = [row(id=str(item), outcome="unscored", score=None, finish_reason="length") for item in range(3)]
+    step, _ = made([*rows, row(id="3", outcome="unscored", score=None)])
+    assert verdict.cautions(step) == ["Cut off at `max_tokens`: 3 of 4 answers (75.0 %)."]

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 
 from evalkit.core.errors import DataError, SpecError
 from evalkit.core.runfolder import Lock, ModelLock, RunRecord, TaskLock
-from evalkit.core.types import Limits, Message, Prompt, SampleRow, SamplingParams, TestResult
+from evalkit.core.types import Contribution, Limits, Message, Prompt, SampleRow, SamplingParams, TestResult
 from evalkit.report.render import environment
 from evalkit.report.write import write
 
@@ -257,6 +257,18 @@ def test_rows_of_before(tmp_path: Path, row: Build) -> None:
             del line[name]
     (folder / "samples.jsonl").write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
     assert "Time limits" not in report_of(folder)
+
+
+def test_criteria_of_a_rubric(tmp_path: Path, row: Build) -> None:
+    """What each gave, of how much, and how many answers got all of it."""
+    rows = [
+        row(id="a", outcome="score", score=1.0, criteria={"short": Contribution(30.0, 30.0)}),
+        row(id="b", outcome="score", score=0.25, criteria={"short": Contribution(7.5, 30.0, "41 lines")}),
+    ]
+    report = report_of(make_folder(tmp_path, rows))
+    assert "### By criterion" in report
+    assert "| c | short | 2 | 37.5 of 60 | 62.5 % | 1 (50.0 %) |" in report
+    assert "### By criterion" not in report_of(make_folder(tmp_path / "other", [row()]))
 
 
 def test_stamps_come_first(tmp_path: Path, row: Build) -> None:

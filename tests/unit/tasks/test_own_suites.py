@@ -77,13 +77,13 @@ def normalised(question: str) -> tuple[str, ...]:
     return (re.sub(r"[_#, ]+", " ", words), *numbers, *listed)
 
 
-@pytest.mark.parametrize(("name", "suite"), [("make_arithmetic", "arithmetic"), ("make_code_basics", "code_basics")])
-def test_the_committed_files_are_what_the_script_makes(tmp_path: Path, name: str, suite: str) -> None:
+@pytest.mark.parametrize(("suite", "files"), [("arithmetic", 2), ("code_basics", 2), ("lift18", 1)])
+def test_the_committed_files_are_what_the_script_makes(tmp_path: Path, suite: str, files: int) -> None:
     """Byte for byte, in a process of its own."""
-    subprocess.run([sys.executable, str(DATA / f"{name}.py"), str(tmp_path)], check=True, timeout=60)
-    for split in ("train", "test"):
-        made, kept = (folder / f"{suite}.{split}.jsonl" for folder in (tmp_path, DATA))
-        assert kept.read_bytes() == made.read_bytes()
+    subprocess.run([sys.executable, str(DATA / f"make_{suite}.py"), str(tmp_path)], check=True, timeout=60)
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert files == len(made)
+    assert made == {path.name: path.read_bytes() for path in DATA.glob(f"{suite}*.jsonl")}
 
 
 def test_arithmetic_has_every_template_at_every_level_equally_often() -> None:
@@ -203,6 +203,7 @@ for row in json.loads(sys.stdin.read()):
 print(json.dumps(verdicts))
 """
 CODE = lines("code_basics.train.jsonl") + lines("code_basics.test.jsonl")
+CODE += [{**row, "id": f"lift18 {row['id']}", "entry_point": row["function"]} for row in lines("lift18.jsonl")]
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +243,32 @@ def test_code_basics_becomes_samples() -> None:
         drawn = samples(task, use(task, split), read_rows(task, split, [], lambda sentence: None), 0)
         assert count == len(drawn)
         assert {"difficulty", "topic"} == set(drawn[0].groups)
+
+
+def test_lift18_becomes_samples() -> None:
+    """18 functions, 5 to 10 tests each that call the function, in groups by category and complexity."""
+    task = load("lift18")
+    drawn = samples(task, use(task), read_rows(task, "test", [], lambda sentence: None), 0)
+    assert {"easy": 2, "medium": 14, "medium_hard": 2} == Counter(sample.groups["complexity"] for sample in drawn)
+    assert [2, 2, 2, 3, 3, 3, 3] == sorted(Counter(sample.groups["category"] for sample in drawn).values())
+    for sample in drawn:
+        name, tests = sample.row["function"], sample.row["tests"]
+        assert 5 <= len(tests) <= 10
+        assert all(test.startswith(f"assert {name}(") for test in tests)
+        assert f"`{name}(" in sample.row["prompt"]
+
+
+def test_creativity_asks_many_kinds_of_things() -> None:
+    """36 prompts of twelve kinds, all different, none of them one of the five that others ask."""
+    task = load("creativity")
+    drawn = samples(task, use(task), read_rows(task, "test", [], lambda sentence: None), 0)
+    assert {3} == set(Counter(sample.groups["kind"] for sample in drawn).values())
+    texts = [sample.row["prompt"] for sample in drawn]
+    assert (36, 36) == (len(texts), len(set(texts)))
+    common = ("learning to paint", "haiku about", "socrates", "invisible umbrella", "recipe for happiness")
+    assert not [text for text in texts if any(words in text.lower() for words in common)]
+    third = samples(task, use(task, n=12), read_rows(task, "test", [], lambda sentence: None), 0)
+    assert 12 == len({sample.groups["kind"] for sample in third})
 
 
 def test_humaneval_is_read_from_a_data_folder(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from evalkit.core import registry
 from evalkit.core.types import Sample
 from evalkit.spec.load import load_task_file
-from evalkit.spec.model import TaskUse
+from evalkit.spec.model import SampleRule, TaskUse
 from evalkit.tasks.datasets import read_rows
 from evalkit.tasks.samples import samples
 
@@ -50,3 +50,32 @@ def test_ifeval() -> None:
     found = drawn("ifeval")
     assert (541, 834) == (len(found), sum(len(sample.row["instruction_id_list"]) for sample in found))
     assert 25 == len({name for sample in found for name in sample.row["instruction_id_list"]})
+
+
+def test_alpaca_eval() -> None:
+    """805 instructions from five sources, each with an id of its own."""
+    found = drawn("alpaca_eval")
+    assert 805 == len({sample.id for sample in found})
+    assert {"helpful_base", "koala", "oasst", "selfinstruct", "vicuna"} == {s.groups["dataset"] for s in found}
+
+
+def test_arena_hard() -> None:
+    """500 prompts, two of each topic: a subset of 250 has one of each."""
+    assert 500 == len(drawn("arena_hard"))
+    task = load_task_file(TASKS / "arena_hard.yaml").task
+    assert task is not None
+    rows = read_rows(task, "test", [RECORDED], lambda sentence: None)
+    half = samples(task, TaskUse("a", "arena_hard", "test", SampleRule(250)), rows, 0)
+    assert 250 == len({sample.row["cluster"] for sample in half})
+
+
+@pytest.mark.parametrize(
+    ("split", "count", "sanitized"),
+    [("prompt", 10, 7), ("test", 500, 257), ("validation", 90, 43), ("train", 374, 120)],
+)
+def test_mbpp(split: str, count: int, sanitized: int) -> None:
+    """The official splits of one file, with as many rows as the hub has; none is in two."""
+    found, checked = drawn("mbpp", split), drawn("mbpp_sanitized", split)
+    assert (count, sanitized) == (len(found), len(checked))
+    assert {sample.id for sample in found} > {sample.id for sample in checked}
+    assert all(len(sample.row["test_list"]) == 3 for sample in found)

@@ -175,3 +175,19 @@ def test_templates_are_sandboxed_and_have_no_chance(template: str, message: str)
     """A wrong template is the task's mistake; nothing random, nothing of the interpreter."""
     with pytest.raises(SpecError, match=message):
         samples(task(messages=(Message("user", template),)), USE, numbered(1), 0)
+
+
+def test_groups_are_words_of_the_data() -> None:
+    """Truth values as JSON writes them; `split` is the sample's own unless the row has one."""
+    read = numbered(1)
+    (sample,) = samples(task(groups=("odd", "split")), USE, read, 0)
+    assert {"odd": "false", "split": "test"} == sample.groups
+    (sample,) = samples(task(groups=("split",)), USE, numbered(1, split="dev"), 0)
+    assert {"split": "dev"} == sample.groups
+
+
+@pytest.mark.parametrize(("value", "kind"), [(["a"], "list"), ({"a": 1}, "map")])
+def test_a_group_is_one_value(value: object, kind: str) -> None:
+    """What has parts breaks nothing down."""
+    error = fails(task(groups=("level",)), numbered(2, level=value))
+    assert f"r.jsonl:1: the field 'level', which `groups` names, holds a {kind}" == str(error)
