@@ -62,10 +62,11 @@ def _data(plain: Json) -> dict[str, tuple[DataSource, ...]]:
 
 def _messages(plain: Json) -> tuple[Message, ...]:
     system = [Message("system", plain["system"])] if "system" in plain else []
+    begun = [Message("assistant", plain["prefill"])] if "prefill" in plain else []
     if "prompt" in plain:
-        return (*system, Message("user", plain["prompt"]))
+        return (*system, Message("user", plain["prompt"]), *begun)
     if "messages" in plain:
-        return (*system, *(Message(**message) for message in plain["messages"]))
+        return (*system, *(Message(**message) for message in plain["messages"]), *begun)
     return ()
 
 
@@ -102,9 +103,23 @@ def _check_form(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
     if "system" in root.map and "text" in given:
         message = "`system` has no place in a text that is to be continued"
         diagnostics.error(root.map["system"].place, (*at, "system"), message, at_key=True)
+    _check_prefill(root, given, at, diagnostics)
     if "intro" in root.map and given and "text" not in given:
         message = "`intro` begins a `text`; what begins a chat is `system`"
         diagnostics.error(root.map["intro"].place, (*at, "intro"), message, at_key=True)
+
+
+def _check_prefill(root: Node, given: list[str], at: NodePath, diagnostics: Diagnostics) -> None:
+    if "prefill" not in root.map:
+        return
+    last = root.map["messages"].items[-1:] if "messages" in root.map else ()
+    hint, message = "", ""
+    if "text" in given:
+        message, hint = "a text that is to be continued has no `prefill`", "write it at the end of `text`"
+    elif any(one.text("role") == "assistant" for one in last):
+        message, hint = "the last of `messages` begins the answer already", "keep one of them"
+    if message:
+        diagnostics.error(root.map["prefill"].place, (*at, "prefill"), message, hint=hint, at_key=True)
 
 
 def _check_sources(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
@@ -139,7 +154,7 @@ def _scorer(root: Node, at: NodePath, diagnostics: Diagnostics) -> tuple[str, di
 
 
 def _check_templates(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
-    for key in ("id", "prompt", "system", "text", "intro"):
+    for key in ("id", "prompt", "system", "text", "intro", "prefill"):
         if key in root.map:
             _check_template(root.map[key], (*at, key), diagnostics)
     if "shots" in root.map:

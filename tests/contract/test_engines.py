@@ -183,3 +183,23 @@ class TestTransformers:
         found = answers(transformers, *requests)
         counted = ADAPTER.count_tokens(SMOL, [request.prompt for request in requests])
         assert [found[request.key].prompt_tokens for request in requests] == counted
+
+    def test_a_begun_answer_is_continued(self, transformers: Subject) -> None:
+        """The model goes on in the middle of its answer; the parent renders and counts what the worker does."""
+        from evalkit.core.digest import digest_text
+        from evalkit.engines import weights
+        from evalkit.engines.chat import rendered
+        from evalkit.engines.transformers import ADAPTER
+
+        prompt = Prompt(
+            (Message("user", "What is the capital of France?"), Message("assistant", "The capital city is"))
+        )
+        request = replace(ask(0), key="begun", prompt=prompt)
+        answer = answers(transformers, request)["begun"]
+        assert answer.text.startswith(" Paris")
+        assert [answer.prompt_tokens] == ADAPTER.count_tokens(SMOL, [prompt])
+        folder = weights.describe(SMOL).folder
+        assert folder is not None
+        text = rendered(folder, prompt, True)
+        assert text.endswith("<|im_start|>assistant\nThe capital city is")
+        assert answer.prompt_sha256 == digest_text(text)
