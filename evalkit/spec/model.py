@@ -130,8 +130,8 @@ class Task(Struct, frozen=True):
 
     `data` maps a split to the places tried in order. `fields` renames: our name → the row's field.
     `id`, `prompt`, `system` and each message are Jinja2 templates over the row. `score` is the scorer's
-    name and its options. `intro` is a template before the examples of a `text`. `folder` is where the file stood:
-    relative data files are looked for there first.
+    name and its options. `intro` is a template before the examples of a `text`. `followups` are the templates of the
+    user's later turns. `folder` is where the file stood: relative data files are looked for there first.
     """
 
     name: str
@@ -153,6 +153,7 @@ class Task(Struct, frozen=True):
     folder: Path | None = None
     shots: Shots | None = None
     intro: str | None = None
+    followups: tuple[str, ...] = ()
 
     @property
     def splits(self) -> list[str]:

@@ -52,6 +52,7 @@ def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagno
         folder=folder,
         shots=_shots(plain),
         intro=plain.get("intro"),
+        followups=tuple(plain.get("turns", ())[1:]),
     )
 
 
@@ -63,6 +64,8 @@ def _data(plain: Json) -> dict[str, tuple[DataSource, ...]]:
 def _messages(plain: Json) -> tuple[Message, ...]:
     system = [Message("system", plain["system"])] if "system" in plain else []
     begun = [Message("assistant", plain["prefill"])] if "prefill" in plain else []
+    if "turns" in plain:
+        return (*system, Message("user", plain["turns"][0]))
     if "prompt" in plain:
         return (*system, Message("user", plain["prompt"]), *begun)
     if "messages" in plain:
@@ -90,16 +93,18 @@ def _check_shots(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
 
 
 def _check_form(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
-    """Exactly one of prompt, messages, text; `turns` is of tomorrow."""
+    """Exactly one of prompt, messages, text, turns, and beside it what goes with it."""
     given = [form for form in _FORMS if form in root.map]
     if not given:
-        message = "a task needs one of `prompt`, `messages`, `text`"
+        message = "a task needs one of `prompt`, `messages`, `text`, `turns`"
         diagnostics.error(root.place, at, message, hint="say what the model is asked", at_key=True)
     for form in given[1:]:
         message = f"both `{given[0]}` and `{form}` say what the model is asked"
         diagnostics.error(root.map[form].place, (*at, form), message, hint="keep one of them", at_key=True)
-    if "turns" in root.map:
-        diagnostics.error(root.map["turns"].place, (*at, "turns"), f"`turns` is {LATER}", at_key=True)
+    for key in ("shots", "prefill") if "turns" in root.map else ():
+        if key in root.map:
+            message = f"a chat of several `turns` has no `{key}`"
+            diagnostics.error(root.map[key].place, (*at, key), message, at_key=True)
     if "system" in root.map and "text" in given:
         message = "`system` has no place in a text that is to be continued"
         diagnostics.error(root.map["system"].place, (*at, "system"), message, at_key=True)
@@ -159,6 +164,9 @@ def _check_templates(root: Node, at: NodePath, diagnostics: Diagnostics) -> None
             _check_template(root.map[key], (*at, key), diagnostics)
     if "shots" in root.map:
         _check_template(root.map["shots"].map["answer"], (*at, "shots", "answer"), diagnostics)
+    turns = root.map.get("turns")
+    for index, turn in enumerate(turns.items if turns else []):
+        _check_template(turn, (*at, "turns", index), diagnostics)
     messages = root.map.get("messages")
     for index, message in enumerate(messages.items if messages else []):
         _check_template(message.map["content"], (*at, "messages", index, "content"), diagnostics)

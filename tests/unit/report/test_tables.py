@@ -39,7 +39,10 @@ def test_parquet_holds_every_column(tmp_path: Path, row: Build) -> None:
     for written, plain in zip(table, (msgspec.to_builtins(one) for one in rows), strict=True):
         for name, value in plain.items():
             expected = value
-            if name in ("groups", "prompt", "tests", "effective", "limits", "readings") and value is not None:
+            if (
+                name in ("groups", "prompt", "tests", "effective", "limits", "readings", "earlier")
+                and value is not None
+            ):
                 expected = msgspec.json.encode(value).decode()
             assert written[name] == expected, name
 
