@@ -187,7 +187,8 @@ def _variation(seen: StepExcerpts) -> Iterator[str]:
 
 
 def _breakdown(step: StepResults) -> Iterator[str]:
-    groups = sum(len(values) for _, category in _categories(step) for values in category.groups.values())
+    fields = [values for _, category in _categories(step) for values in category.groups.values()]
+    groups = sum(measure.score is not None for values in fields for measure in values.values())
     if groups > 1:
         yield (
             f"That one of the {groups} groups above is special: among so many small groups some look extreme by chance."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,14 @@ def test_ifeval() -> None:
     found = drawn("ifeval")
     assert (541, 834) == (len(found), sum(len(sample.row["instruction_id_list"]) for sample in found))
     assert 25 == len({name for sample in found for name in sample.row["instruction_id_list"]})
+
+
+def test_mt_bench() -> None:
+    """80 chats of two turns, ten in each of eight categories; a row's own field `turns` is no trap."""
+    found = drawn("mt_bench")
+    assert Counter(sample.groups["category"] for sample in found) == dict.fromkeys(
+        ("writing", "roleplay", "reasoning", "math", "coding", "extraction", "stem", "humanities"), 10
+    )
+    first = next(sample for sample in found if sample.id == "81")
+    assert [message.role for message in first.prompt.messages] == ["user"]
+    assert first.followups == ("Rewrite your previous response. Start every sentence with the letter A.",)
