@@ -21,7 +21,7 @@ from msgspec import Raw
 
 from evalkit.core.digest import digest
 from evalkit.core.errors import DataError, SpecError
-from evalkit.core.ports import Notify
+from evalkit.core.ports import Notify, Rendered
 from evalkit.core.types import Completion, Fingerprint, Json, Model, Prompt, Request, Void
 from evalkit.engines.filedigest import cached_digest
 
@@ -46,6 +46,9 @@ class ReplayAdapter:
         return Fingerprint("replay", parts | {f"field {name}": field for name, field in _fields(model).items()}, True)
 
     def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
+        return None
+
+    def rendered(self, model: Model, prompt: Prompt) -> Rendered | None:
         return None
 
     def open(self, model: Model, notify: Notify) -> ReplayEngine:

@@ -27,6 +27,7 @@ def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagno
     _check_form(root, at, diagnostics)
     _check_sources(root, at, diagnostics)
     _check_shots(root, at, diagnostics)
+    _check_rows(root, at, diagnostics)
     _check_templates(root, at, diagnostics)
     scorer, options = _scorer(root, at, diagnostics)
     if any(found.severity == "error" for found in diagnostics.all()[before:]):
@@ -50,6 +51,7 @@ def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagno
         max_tokens=int(plain.get("max_tokens", _DEFAULT_MAX_TOKENS)),
         stop=tuple(plain.get("stop", ())),
         folder=folder,
+        rows=_rows(plain),
         shots=_shots(plain),
         intro=plain.get("intro"),
         followups=tuple(plain.get("turns", ())[1:]),
@@ -59,6 +61,12 @@ def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagno
 def _data(plain: Json) -> dict[str, tuple[DataSource, ...]]:
     splits = {_DEFAULT_SPLIT: plain} if isinstance(plain, list) else plain
     return {split: tuple(DataSource(**place) for place in places) for split, places in splits.items()}
+
+
+def _rows(plain: Json) -> dict[str, int]:
+    given = plain.get("rows", {})
+    splits = given if isinstance(given, dict) else {_DEFAULT_SPLIT: given}
+    return {split: int(count) for split, count in splits.items()}
 
 
 def _messages(plain: Json) -> tuple[Message, ...]:
@@ -90,6 +98,19 @@ def _check_shots(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
     elif len(splits) == 1:
         message = f"examples need a split beside the one that is asked, and '{splits[0]}' is the only one"
         diagnostics.error(split.place, path, message, hint="add the split to `data:`")
+
+
+def _check_rows(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
+    """Sizes are those of splits that there are."""
+    rows, data = root.map.get("rows"), root.map["data"]
+    if rows is None:
+        return
+    splits = list(data.map) if data.is_map else [_DEFAULT_SPLIT]
+    for split, count in (rows.map if rows.is_map else {_DEFAULT_SPLIT: rows}).items():
+        if split not in splits:
+            message = f"the task has no split '{split}'"
+            named = Node(split, count.place)
+            diagnostics.unknown(named, (*at, "rows", split), message, splits, at_key=rows.is_map)
 
 
 def _check_form(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
