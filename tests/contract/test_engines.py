@@ -203,3 +203,11 @@ class TestTransformers:
         text = rendered(folder, prompt, True)
         assert text.endswith("<|im_start|>assistant\nThe capital city is")
         assert answer.prompt_sha256 == digest_text(text)
+
+    def test_stop_strings_end_a_continued_text(self, transformers: Subject) -> None:
+        """As in a chat: cut before the first one."""
+        whole = texts(transformers, replace(ask(0), key="w", prompt=Prompt(text="1, 2, 3, 4,")))["w"]
+        stop = whole[4:7]
+        request = replace(ask(0, replace(GREEDY, stop=(stop,))), key="c", prompt=Prompt(text="1, 2, 3, 4,"))
+        cut = answers(transformers, request)["c"]
+        assert (whole[: whole.index(stop)], "stop") == (cut.text, cut.finish_reason)
