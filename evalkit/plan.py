@@ -276,6 +276,7 @@ def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
         source=task.source,
         license=task.license,
         shots=drawn.shots,
+        shots_each=len(arm.samples[0].shots) if arm.samples else 0,
         shots_origin=arm.shots_origin,
         shots_sha256=arm.shots_sha256,
     )

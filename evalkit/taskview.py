@@ -194,11 +194,9 @@ def _rendered(name: str, prompt: Prompt) -> Rendered:
 
 def _model(name: str) -> Model:
     """A model as the short form of a spec names it: a folder, a hub id, or the embedded one."""
-    if name.startswith(("./", "../", "/", "~")) or Path(name).is_dir():
-        return Model(name, "transformers", {"path": str(Path(name).expanduser())})
-    if "/" in name:
-        return Model(name, "transformers", {"hub": name, "revision": "main"})
-    return Model(name, "transformers", {"embedded": name})
+    from evalkit.spec.expand import model_source
+
+    return Model(name, "transformers", model_source(name))
 
 
 def missing(found: Sequence[Fetched]) -> EvalkitError | None:

@@ -97,7 +97,7 @@ def test_a_prompt_for_a_model(project: Project, folder: Path) -> None:
         "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
         "{% if add_generation_prompt %}<bot>{% endif %}"
     )
-    found = shown(project, Question("sums.yaml", model="model", shots=0), print).rendered
+    found = shown(project, Question("sums.yaml", model="./model", shots=0), print).rendered
     assert found is not None
     assert found.text == "<system>Be brief.</s><user>1+0?</s><assistant>It is"
     assert found.tokens is None
