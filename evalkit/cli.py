@@ -199,10 +199,10 @@ def _tell_copy(folder: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def ls(what: str, as_json: bool, **places: Any) -> None:
     """List the runs, or the tasks that ship with evalkit."""
-    from evalkit import console, project
+    from evalkit import console, project, taskview
 
     if what == "tasks":
-        tasks = project.tasks()
+        tasks = taskview.listing(_project(**places))
         console.show_json(tasks) if as_json else console.show_tasks(tasks)
         return
     found = [one for _, one in project.runs(_project(**places))]
@@ -210,14 +210,28 @@ def ls(what: str, as_json: bool, **places: Any) -> None:
 
 
 @cli.command()
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN|TASK")
 @click.argument("sample", required=False)
 @_places
+@click.option(
+    "--prompt", "prompt", is_flag=True, help="What a model would get for one item of TASK (its number or ID)."
+)
+@click.option("--split", help="With --prompt: of this split.")
+@click.option("--model", help="With --prompt: for this model (embedded, a folder, a hub id).")
+@click.option("--shots", type=click.IntRange(min=0), help="With --prompt: so many examples.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(run_name: str, sample: str | None, as_json: bool, **places: Any) -> None:
-    """Show a run's results, or one SAMPLE of it (ID or STEP/ID): prompt, answer, verdict, sandbox output."""
+def show(run_name: str, sample: str | None, as_json: bool, prompt: bool, **others: Any) -> None:
+    """Show a run's results, one SAMPLE of it (ID or STEP/ID) with everything known of it, or with --prompt what a
+    model would get for an item of a task."""
     from evalkit import console, project
 
+    asked = {name: others.pop(name) for name in ("split", "model", "shots")}
+    places = others
+    if prompt:
+        _show_prompt(run_name, sample, as_json, _project(**places), **asked)
+        return
+    if any(value is not None for value in asked.values()):
+        raise click.UsageError("--split, --model and --shots belong to --prompt")
     folder = project.find_run(_project(**places), run_name)
     if sample is None:
         results = project.results(folder)
@@ -229,6 +243,13 @@ def show(run_name: str, sample: str | None, as_json: bool, **places: Any) -> Non
         return
     for row in rows:
         console.show_sample(row)
+
+
+def _show_prompt(task: str, item: str | None, as_json: bool, where: Any, **asked: Any) -> None:
+    from evalkit import console, taskview
+
+    found = taskview.shown(where, taskview.Question(task, item or "1", **asked), console.progress_note)
+    console.show_json(found) if as_json else console.show_prompt(found)
 
 
 @cli.command()
@@ -284,6 +305,28 @@ def doctor() -> int:
     checks = examine()
     console.show_doctor(checks)
     return 0 if all(one.ok for one in checks if one.needed) else 4
+
+
+@cli.group()
+def data() -> None:
+    """The data of tasks."""
+
+
+@data.command("fetch")
+@click.argument("tasks", nargs=-1, required=True, metavar="TASK...")
+@_places
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def fetch_data(tasks: tuple[str, ...], as_json: bool, **places: Any) -> int:
+    """Bring the data of tasks onto this machine, every split, and say where it is."""
+    from evalkit import console, taskview
+
+    found = taskview.fetch(_project(**places), tasks, console.progress_note)
+    console.show_json(found) if as_json else console.show_fetched(found)
+    problem = taskview.missing(found)
+    if problem is None:
+        return 0
+    console.show_error(problem)
+    return problem.exit_code
 
 
 @cli.group()

@@ -20,6 +20,7 @@ from evalkit.core.runfolder import Lock, ModelLock, TaskLock
 from evalkit.core.types import Fingerprint, Json, Limits, Model, Prompt
 from evalkit.spec.model import BenchStep, SampleRule, Spec, Task, TaskUse, sampling
 from evalkit.steps.bench import Arm, Bench, cells, chunks, reference_of, trial_of
+from evalkit.steps.turns import reached, wanted
 from evalkit.tasks.datasets import read_rows
 from evalkit.tasks.samples import check, samples, shape
 from evalkit.tasks.shots import shots_of
@@ -54,6 +55,7 @@ class PlannedTask(Struct, frozen=True):
 
 class PlannedStep(Struct, frozen=True):
     """One step with its cost. Tokens count only what is not stored; `max_completion_tokens` is the ceiling.
+    Of a later turn, whose prompt will hold answers that are not there yet, the rest of its prompt is counted.
 
     `programs_cached` is None where it cannot be known: nothing is executed, or no sandbox engine answers. `references`
     are programs known to be right whose own time limits others, `references_cached` those of them that are timed
@@ -178,14 +180,13 @@ def with_limits(options: dict[str, Json], sandbox: dict[str, Json]) -> dict[str,
 def _planned(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
     tasks, missing = [], []
     for arm in bench.arms:
-        keys = [(cell.request.key, cell.sample) for cell in cells(bench, arm)]
-        wanted = dict(keys)  # equal prompts are asked once
-        known = sources.store.known("completions", wanted)
-        cached = sum(key in known for key, _ in keys)
-        tasks.append(PlannedTask(arm.category, arm.task, arm.split, len(arm.samples), len(keys), cached))
-        missing += [(sample, arm.sampling.max_tokens) for key, sample in wanted.items() if key not in known]
+        asked = list(wanted(bench, arm, sources.store))
+        cached = sum(stored for _, stored in asked)
+        tasks.append(PlannedTask(arm.category, arm.task, arm.split, len(arm.samples), len(asked), cached))
+        once = {cell.request.key: cell for cell, stored in asked if not stored}  # equal prompts are asked once
+        missing += [(cell, arm.sampling.max_tokens) for cell in once.values()]
     references, timed = _references(bench, sources)
-    tokens, exact = _prompt_tokens(bench.model, [sample.prompt for sample, _ in missing])
+    tokens, exact = _prompt_tokens(bench.model, [cell.request.prompt for cell, _ in missing])
     return PlannedStep(
         name=bench.step.name,
         verb="bench",
@@ -196,7 +197,7 @@ def _planned(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
         programs_cached=_programs_stored(bench, sources),
         prompt_tokens=tokens,
         max_completion_tokens=sum(ceiling for _, ceiling in missing),
-        tokens_exact=exact,
+        tokens_exact=exact and all(len(cell.earlier) == cell.request.turn for cell, _ in missing),
         why=_why(spec, bench, tasks, sources.previous),
         tasks=tuple(tasks),
         work=bench,
@@ -212,10 +213,10 @@ def _programs_stored(bench: Bench, sources: Sources) -> int | None:
     for arm in bench.arms:
         if arm.scorer.executes:
             for some in chunks(cells(bench, arm), _CHUNK):
-                completions = sources.store.completions([cell.request.key for cell in some])
+                last, completions = reached(bench, some, sources.store)
                 trials = (
                     trial_of(arm, cell.sample, completions[cell.request.key], sources.identity)
-                    for cell in some
+                    for cell in last
                     if cell.request.key in completions
                 )
                 keys = [one.program.key for one in trials if one is not None]
@@ -274,6 +275,7 @@ def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
         source=task.source,
         license=task.license,
         shots=drawn.shots,
+        shots_each=len(arm.samples[0].shots) if arm.samples else 0,
         shots_origin=arm.shots_origin,
         shots_sha256=arm.shots_sha256,
     )

@@ -310,26 +310,6 @@ def check(paths: Sequence[Path]) -> Checked:
     return Checked("\n".join(screens), f"{files}: {errors or 'no'} error{'s' if errors != 1 else ''}", errors)
 
 
-def tasks() -> list[dict[str, Json]]:
-    """The tasks that ship with evalkit."""
-    from evalkit.spec.catalog import shipped_tasks
-    from evalkit.spec.load import load_task_file
-
-    shipped = [load_task_file(path).task for _, path in sorted(shipped_tasks().items())]
-    return [
-        {
-            "task": task.name,
-            "category": task.category,
-            "splits": task.splits,
-            "scorer": task.scorer,
-            "license": task.license,
-            "about": task.about,
-        }
-        for task in shipped
-        if task is not None
-    ]
-
-
 def plan_view(plan: Plan) -> list[dict[str, Json]]:
     """A plan as plain data, without the samples."""
     return [

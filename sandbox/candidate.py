@@ -104,7 +104,7 @@ def _serve(peer: Peer) -> None:
     try:
         peer.serve()
     except Gone:
-        pass
+        return
 
 
 def _peer_for(channel: socket.socket, limit: Limit) -> Peer:

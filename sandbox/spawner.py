@@ -91,10 +91,10 @@ class _Spawner:
         return _Child(self._cells.cell(self._first_uid + self._count), self._standing)
 
     def _finish(self, child: _Child) -> report.End:
-        try:
+        try:  # a context manager of contextlib would touch a dozen pages more
             os.killpg(child.pid, signal.SIGKILL)
         except ProcessLookupError:  # it has not come to its `setsid` yet, or has ended
-            pass
+            os.kill(child.pid, signal.SIGKILL)
         _, status, usage = os.wait4(child.pid, 0)
         left, clean = child.cell.sweep({1, self._runner_pid})
         sweeping.reap()

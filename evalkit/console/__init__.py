@@ -19,9 +19,9 @@ from evalkit.console.screens import (
     show_runs,
     show_sample,
     show_sandbox_test,
-    show_tasks,
     show_written,
 )
+from evalkit.console.task_screens import show_fetched, show_prompt, show_tasks
 
 __all__ = [
     "progress_note",
@@ -30,8 +30,10 @@ __all__ = [
     "show_diagnostics",
     "show_doctor",
     "show_error",
+    "show_fetched",
     "show_json",
     "show_plan",
+    "show_prompt",
     "show_removed",
     "show_results",
     "show_runs",

@@ -76,7 +76,7 @@ def show_error(error: EvalkitError) -> None:
         console.print(Text.assemble(("  hint: ", "bold"), visible(error.hint)), soft_wrap=True)
 
 
-def _row(table: Table, *cells: str | Text, style: str | None = None) -> None:
+def add_row(table: Table, *cells: str | Text, style: str | None = None) -> None:
     table.add_row(*(visible(cell) if isinstance(cell, str) else cell for cell in cells), style=style)
 
 
@@ -91,7 +91,7 @@ def show_bug(error: BaseException, log: Path | None) -> None:
     console.print(Text.assemble(("  hint: ", "bold"), f"this is a mistake in evalkit; {kept}"), soft_wrap=True)
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
     """A table without frame; a column whose name starts with `>` holds numbers."""
     from rich.table import Table
 
@@ -110,10 +110,10 @@ def show_plan(plan: Plan) -> None:
     for step in plan.steps:
         after = f", after {', '.join(step.needs)}" if step.needs else ""
         say(f"Step {step.name} ({step.verb}{after}), key {short(step.key)}", "bold")
-        table = _table("  category", "task", ">items", ">requests", ">in the store", ">to ask")
+        table = table_of("  category", "task", ">items", ">requests", ">in the store", ">to ask")
         for task in step.tasks:
             counts = (task.items, task.requests, task.cached, task.requests - task.cached)
-            _row(table, f"  {task.category}", f"{task.task} ({task.split})", *map(numbers.count, counts))
+            add_row(table, f"  {task.category}", f"{task.task} ({task.split})", *map(numbers.count, counts))
         console.print(table)
         say(f"  why: {step.why}")
         say(f"  {_tokens(step)}{_programs(step)}")
@@ -157,13 +157,13 @@ def show_results(results: Results, report_path: Path | str | None = None) -> Non
 
 
 def _results_table(step: StepResults) -> Table:
-    table = _table("category", ">n", ">scored", ">void", ">score", ">95 % interval", ">cut off", ">tokens/s")
+    table = table_of("category", ">n", ">scored", ">void", ">score", ">95 % interval", ">cut off", ">tokens/s")
     for name in step.order:
-        _row(table, name, *_measured(step.categories[name]))
+        add_row(table, name, *_measured(step.categories[name]))
     if len(step.order) > 1:
         table.add_section()
-        _row(table, "all items (micro)", *_measured(step.all), style="bold")
-        _row(table, "all categories (macro)", "", "", "", numbers.pct(step.macro.score))
+        add_row(table, "all items (micro)", *_measured(step.all), style="bold")
+        add_row(table, "all categories (macro)", "", "", "", numbers.pct(step.macro.score))
     return table
 
 
@@ -182,9 +182,9 @@ def _measured(measure: Measure | CategoryMeasure) -> tuple[str, ...]:
 
 def show_runs(runs: Sequence[RunRecord]) -> None:
     """All runs of a project, in the order given."""
-    table = _table("run", "state", "started", ">took", "spec")
+    table = table_of("run", "state", "started", ">took", "spec")
     for run in runs:
-        _row(table, run.id, _state_of(run), run.started or numbers.DASH, numbers.seconds(run.seconds), run.spec)
+        add_row(table, run.id, _state_of(run), run.started or numbers.DASH, numbers.seconds(run.seconds), run.spec)
     if runs:
         console_for(sys.stdout).print(table)
     else:
@@ -208,29 +208,29 @@ def show_sample(row: SampleRow) -> None:
     about = f"  {row.task} ({row.split}), {row.model}, policy {row.policy}{nth}"
     console.print(Text.assemble((visible(name_of(row)), "bold"), visible(about)), soft_wrap=True)
     console.print(verdict, soft_wrap=True)
-    _section("prompt", prompt_text(row.prompt))
-    _section("answer", row.text, _cost_of(row))
+    section("prompt", prompt_text(row.prompt))
+    section("answer", row.text, _cost_of(row))
     if row.answer is not None and row.answer != row.text:
-        _section("read as the answer", row.answer, f"rule {row.rule}" if row.rule else "")
+        section("read as the answer", row.answer, f"rule {row.rule}" if row.rule else "")
     if row.tests:
         lines = [f"{'ok  ' if test.passed else 'FAIL'} {test.label}" + _below(test.message) for test in row.tests]
-        _section("tests", "\n".join(lines), f"{row.tests_passed} of {row.tests_total} passed")
+        section("tests", "\n".join(lines), f"{row.tests_passed} of {row.tests_total} passed")
     if row.criteria:
         points = [
             (name, f"{numbers.amount(one.points)} of {numbers.amount(one.of)}", one.reason)
             for name, one in row.criteria.items()
         ]
         lines = [f"{given}  {name}{f': {why}' if why else ''}" for name, given, why in points]
-        _section("criteria", "\n".join(lines), "points of the rubric")
-    _section("stdout", row.stdout or None)
-    _section("stderr", row.stderr or None)
+        section("criteria", "\n".join(lines), "points of the rubric")
+    section("stdout", row.stdout or None)
+    section("stderr", row.stderr or None)
 
 
 def _below(message: str) -> str:
     return "".join(f"\n     {line}" for line in message.splitlines())
 
 
-def _section(title: str, text: str | None, note: str = "") -> None:
+def section(title: str, text: str | None, note: str = "") -> None:
     if text is None:
         return
     say("")
@@ -253,12 +253,12 @@ def show_doctor(checks: Sequence[Check]) -> None:
     """What evalkit found of what it needs."""
     from rich.text import Text
 
-    table = _table("", "", "")
+    table = table_of("", "", "")
     table.show_header = False
     for check in checks:
         word, style = _state_of_check(check)
         detail = check.found if check.ok or not check.hint else f"{check.found}\n→ {check.hint}"
-        _row(table, Text(word, style), check.name, detail)
+        add_row(table, Text(word, style), check.name, detail)
     console_for(sys.stdout).print(table)
     missing = sum(check.needed and not check.ok for check in checks)
     say(f"\n{numbers.plural(missing, 'thing')} missing" if missing else "\nnothing needed is missing", "bold")
@@ -268,15 +268,6 @@ def _state_of_check(check: Check) -> tuple[str, str]:
     if check.ok:
         return "ok", "green"
     return ("missing", "bold red") if check.needed else ("optional", "yellow")
-
-
-def show_tasks(tasks: Iterable[dict[str, Json]]) -> None:
-    """The tasks that a spec may name."""
-    table = _table("task", "category", "scorer", "splits", "license", "about")
-    for task in tasks:
-        named = (str(task[name]) for name in ("task", "category", "scorer"))
-        _row(table, *named, ", ".join(task["splits"]), task["license"], one_line(task["about"], 200))
-    console_for(sys.stdout).print(table)
 
 
 def show_written(paths: Sequence[Path]) -> None:
@@ -303,8 +294,8 @@ def show_sandbox_test(results: Iterable[tuple[str, str, str]]) -> None:
     """Hostile programs: what should become of each and what did."""
     from rich.text import Text
 
-    table = _table("", "program", "expected", "ended as")
+    table = table_of("", "program", "expected", "ended as")
     for name, expected, got in results:
         verdict = Text("ok", "green") if got in expected.split(" or ") else Text("BROKEN", "bold red")
-        _row(table, verdict, name, expected, got)
+        add_row(table, verdict, name, expected, got)
     console_for(sys.stdout).print(table)

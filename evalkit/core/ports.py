@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
+
 from evalkit.core.types import (
     Completion,
     Execution,
@@ -27,6 +29,17 @@ if TYPE_CHECKING:
 
 Notify = Callable[[str], None]
 """Tells the user what takes long: one sentence, no line break."""
+
+
+class Rendered(Struct, frozen=True):
+    """A prompt as a model gets it: its text with the template's special tokens, and how many tokens that is.
+
+    `template_sha256` is the digest of the chat template; None where the model is asked in plain text.
+    """
+
+    text: str
+    tokens: int | None
+    template_sha256: str | None
 
 
 class Engine(Protocol):
@@ -57,6 +70,10 @@ class EngineAdapter(Protocol):
 
     def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
         """Tokens of each prompt by the model's own tokenizer, or None where that is not at hand yet."""
+        ...
+
+    def rendered(self, model: Model, prompt: Prompt) -> Rendered | None:
+        """The prompt as the model would get it, or None where that cannot be said without asking it."""
         ...
 
     def open(self, model: Model, notify: Notify) -> Engine:

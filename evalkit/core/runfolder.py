@@ -61,7 +61,7 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     `origin` is where the rows came from as a portable name (`package name==version member`, `hub id@revision`, a file
     name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all prompts,
     `sampling` what was declared. `shots` are the ids of the rows that stand as examples in any of the prompts, with the
-    origin and digest of their split.
+    origin and digest of their split; `shots_each` of them stand in each.
     """
 
     step: str
@@ -79,6 +79,7 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     source: str = ""
     license: str = ""
     shots: tuple[str, ...] = ()
+    shots_each: int = 0
     shots_origin: str = ""
     shots_sha256: str = ""
 

@@ -285,10 +285,11 @@ class Score(Struct, frozen=True):
 class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     """One completion with everything known of it: a line of `samples.jsonl`, the public contract of a run.
 
-    `sample` is the index among the k answers to one item, `completion` the key it is stored under. `sandbox_s` is the
-    program's wall time, `limits` are those that held for it. `reference` says how the reference program ended whose
-    time limits this one; None where there is none. `in_process`: the tests ran where the program could reach its
-    verdict.
+    `sample` is the index among the k answers to one item, `completion` the key it is stored under. `earlier` are the
+    answers to the turns before the last, whose answer is `text`; tokens and seconds are those of all turns.
+    `sandbox_s` is the program's wall time, `limits` are those that held for it. `reference` says how the reference
+    program ended whose time limits this one; None where there is none. `in_process`: the tests ran where the program
+    could reach its verdict.
     """
 
     step: str
@@ -331,11 +332,13 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     in_process: bool = False
     readings: dict[str, Share] = {}
     criteria: dict[str, Contribution] = {}
+    earlier: tuple[str, ...] = ()
 
 
 class Progress(Struct, frozen=True):
     """What was added to a task of a step: completions done, tokens generated for them, completions scored, the sum of
-    their values, void ones, and those that nothing scores."""
+    their values, void ones, and those that nothing scores (a task without a score, or the
+    turns before the last)."""
 
     done: int = 0
     tokens: int = 0

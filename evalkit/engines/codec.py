@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from evalkit.core.types import Json, Prompt
 from evalkit.engines.batching import Group
-from evalkit.engines.chat import plain_text
+from evalkit.engines.chat import plain_text, with_template
 
 _TOKENS_BEFORE = 4
 """Tokens of the prompt decoded with a continuation, so that a leading space is not lost."""
@@ -26,17 +24,14 @@ class TokenizerCodec:
     def encode(self, prompt: Prompt, chat: bool) -> tuple[str, tuple[int, ...]]:
         """The rendered prompt and its ids. The template writes its own special tokens, so none are added to it."""
         templated = chat and prompt.text is None
-        if templated:
-            messages = msgspec.to_builtins(prompt.messages)
-            text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        else:
-            text = plain_text(prompt)
+        text = with_template(self._template, prompt.messages) if templated else plain_text(prompt)
         ids = self.tokenizer(text, add_special_tokens=not templated)["input_ids"]
         return text, tuple(ids) or (self._first(),)
 
     def text(self, group: Group, ids: Sequence[int]) -> str:
         """What the model wrote, special tokens left out."""
-        before = group.ids[-_TOKENS_BEFORE:] if group.requests[0].prompt.text is not None else ()
+        prompt = group.requests[0].prompt
+        before = group.ids[-_TOKENS_BEFORE:] if prompt.text is not None or prompt.prefill else ()
         head, whole = self._decode(before), self._decode([*before, *ids])
         return whole[len(head) :] if whole.startswith(head) else self._decode(ids)
 
@@ -49,6 +44,10 @@ class TokenizerCodec:
         text = self.text(group, ids)
         found = [place for place in (text.find(string) for string in stop) if place >= 0]
         return text[: min(found)] if found else None
+
+    def _template(self, messages: list[dict[str, str]], answer: bool) -> str:
+        text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answer)
+        return text
 
     def _decode(self, ids: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)

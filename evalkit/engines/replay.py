@@ -1,7 +1,8 @@
 """Recorded answers: a file of rows, each with an item's id and the text that some model once gave.
 
 `.jsonl` and `.json` (a list of objects), each also `.gz`. Rows of one id are its samples in the order of the file; of
-one task and id, where `fields` says which field has the task. Of line files only the places of the rows are held; a
+one task and id, where `fields` says which field has the task, and of one turn, where it says which has the turn (a
+number; the smallest in the file is the first turn). Of line files only the places of the rows are held; a
 list has to be held whole.
 """
 
@@ -20,12 +21,12 @@ from msgspec import Raw
 
 from evalkit.core.digest import digest
 from evalkit.core.errors import DataError, SpecError
-from evalkit.core.ports import Notify
+from evalkit.core.ports import Notify, Rendered
 from evalkit.core.types import Completion, Fingerprint, Json, Model, Prompt, Request, Void
 from evalkit.engines.filedigest import cached_digest
 
 _DEFAULT_FIELDS = {"id": "task_id", "text": "completion"}
-_KNOWN_FIELDS = ("id", "text", "task")
+_KNOWN_FIELDS = ("id", "text", "task", "turn")
 _FIELDS_HINT = "name the fields of the file: {file: ..., fields: {id: task_id, text: completion}}"
 _FORMAT = "1"
 _BROKEN_FILE = (OSError, EOFError, zlib.error)
@@ -47,6 +48,9 @@ class ReplayAdapter:
     def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
         return None
 
+    def rendered(self, model: Model, prompt: Prompt) -> Rendered | None:
+        return None
+
     def open(self, model: Model, notify: Notify) -> ReplayEngine:
         """Find every row.
 
@@ -65,21 +69,26 @@ class ReplayEngine:
         self._path = path
         self._rows = rows
         self._fields = fields
-        self._places: dict[tuple[str, str], list[int]] = {}
+        self._places: dict[tuple[str, str, int], list[int]] = {}
         for line, place, raw in rows.scan():
             row = self._row(raw, line)
             self._text(row, line)
-            self._places.setdefault((self._task(row, line), self._name(row, "id", line)), []).append(place)
+            name = (self._task(row, line), self._name(row, "id", line), self._turn(row, line))
+            self._places.setdefault(name, []).append(place)
+        self._first_turn = min((turn for _, _, turn in self._places), default=0)
         if not self._places:
             raise DataError(
                 "there is not a single row", hint="give the file with the recorded answers", where=str(path)
             )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
-        """Recorded answers in the order of the file, after what is Void."""
+        """Recorded answers in the order of the file, after what is Void.
+
+        Raises SpecError for a later turn where no field says which turn a row is of.
+        """
         found: list[tuple[int, Request]] = []
         for request in requests:
-            places = self._places.get((request.task if "task" in self._fields else "", request.item), [])
+            places = self._places.get(self._asked(request), [])
             if request.index < len(places):
                 found.append((places[request.index], request))
             else:
@@ -98,8 +107,19 @@ class ReplayEngine:
     def close(self) -> None:
         self._places = {}
 
+    def _asked(self, request: Request) -> tuple[str, str, int]:
+        if request.turn and "turn" not in self._fields:
+            raise SpecError(
+                f"task '{request.task}' asks several turns, and nothing says which of them a row of {self._path.name} "
+                "answers",
+                hint="name the field that holds the turn's number: {file: ..., fields: {turn: turn}}",
+            )
+        task = request.task if "task" in self._fields else ""
+        return task, request.item, request.turn + self._first_turn
+
     def _absence(self, request: Request, recorded: int) -> str:
         item = f"item '{request.item}'" + (f" of task '{request.task}'" if "task" in self._fields else "")
+        item += f", turn {request.turn + 1}" if "turn" in self._fields else ""
         if not recorded:
             return f"no recorded answer for {item} in {self._path.name}"
         return f"no recorded answer {request.index + 1} for {item}: {self._path.name} has {recorded}"
@@ -113,6 +133,15 @@ class ReplayEngine:
     def _task(self, row: dict[str, Raw], line: int) -> str:
         """The row's task; the same for all where no field says it."""
         return self._name(row, "task", line) if "task" in self._fields else ""
+
+    def _turn(self, row: dict[str, Raw], line: int) -> int:
+        """The row's turn; the same for all where no field says it."""
+        if "turn" not in self._fields:
+            return 0
+        value = self._value(row, "turn", line)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self._error(line, f"field '{self._fields['turn']}' is not the number of a turn")
+        return value
 
     def _name(self, row: dict[str, Raw], name: str, line: int) -> str:
         value = self._value(row, name, line)

@@ -11,8 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from evalkit.core.digest import digest_text
 from evalkit.core.errors import EvalkitError, PrerequisiteError, SpecError
-from evalkit.core.ports import Notify
+from evalkit.core.ports import Notify, Rendered
 from evalkit.core.types import Completion, Fingerprint, Json, Model, Prompt, Request, Void
 from evalkit.engines import chat, device, weights
 from evalkit.engines.batching import Budget, Group, questions
@@ -59,6 +60,20 @@ class TransformersAdapter:
         if made_of.folder is None:
             return None
         return chat.count_tokens(made_of.folder, prompts, _chats(model, made_of))
+
+    def rendered(self, model: Model, prompt: Prompt) -> Rendered | None:
+        """By the tokenizer's own files; None before an embedded model was converted."""
+        made_of = weights.describe(model)
+        if made_of.folder is None:
+            return None
+        asks_chat = _chats(model, made_of)
+        counted = chat.count_tokens(made_of.folder, [prompt], asks_chat)
+        template = chat.template_text(made_of.folder) if asks_chat and prompt.text is None else None
+        return Rendered(
+            text=chat.rendered(made_of.folder, prompt, asks_chat),
+            tokens=counted[0] if counted is not None else None,
+            template_sha256=None if template is None else digest_text(template),
+        )
 
     def open(self, model: Model, notify: Notify) -> TransformersEngine:
         """Load the model on the resolved device. Raises PrerequisiteError when device, package or weights fail."""

@@ -7,6 +7,7 @@ No code of a repository is ever fetched, let alone executed. What is in the cach
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -69,6 +70,29 @@ def dataset_files(repo: str, revision: str | None, config: str | None, split: st
         return _placed(_download(client, wanted, commit, patterns), choice)
 
     return _obtain(wanted, local, fetch, notify)
+
+
+def cached_dataset(repo: str, revision: str | None, config: str | None, split: str) -> HubFiles | None:
+    """The data files of one config and split where the hub's cache has them, without asking anybody.
+
+    Needs no client: the layout of the cache is public (`datasets--ORG--NAME/snapshots/COMMIT`, `refs/BRANCH`).
+    """
+    place = _cache_folder() / f"datasets--{repo.replace('/', '--')}"
+    reference = place / "refs" / (revision or "main")
+    commit = reference.read_text("utf-8").strip() if reference.is_file() else revision or "main"
+    folder = place / "snapshots" / commit
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    choice = choose(names, _card(folder), config, split)
+    return _placed(folder, choice) if choice.names else None
+
+
+def _cache_folder() -> Path:
+    """The hub's cache, by its own rules."""
+    chosen = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
+    return Path(os.environ.get("HF_HOME", default)).expanduser() / "hub"
 
 
 def model_folder(repo: str, revision: str | None, notify: Notify) -> Path:

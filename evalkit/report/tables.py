@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas
 
 _BATCH = 2048
-_JSON_COLUMNS = ("groups", "prompt", "tests", "effective", "limits", "readings", "criteria")
+_JSON_COLUMNS = ("groups", "prompt", "tests", "effective", "limits", "readings", "criteria", "earlier")
 _TYPES = {
     "sample": "int64",
     "selected": "bool",

@@ -16,6 +16,7 @@ from msgspec import Struct
 from evalkit.core.errors import DataError, SpecError
 from evalkit.core.types import Completion, Execution, Json, Limits, Program, Reference, Sample, Score
 from evalkit.scorers.extract_code import Code, Extract, called_name, extract, preamble
+from evalkit.scorers.plain import whole_answer
 from evalkit.scorers.stdin_tests import stdin_tests
 
 
@@ -127,7 +128,7 @@ class CodeScorer:
 
     def _extract(self, sample: Sample, completion: Completion, entry_point: str | None) -> Code:
         prompt = self._text(sample, self._options.prompt) if self._options.style == "humaneval" else ""
-        return extract(completion.text, self._options.extract, entry_point, prompt)
+        return extract(whole_answer(sample, completion), self._options.extract, entry_point, prompt)
 
     def _preamble(self, sample: Sample, entry_point: str | None) -> str:
         if self._options.style == "stdin":

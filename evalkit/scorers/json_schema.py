@@ -17,7 +17,7 @@ from typing import NoReturn
 from evalkit.core.errors import DataError, SpecError
 from evalkit.core.types import Completion, Execution, Json, Sample, Score
 from evalkit.scorers import bounded
-from evalkit.scorers.plain import PlainScorer
+from evalkit.scorers.plain import PlainScorer, whole_answer
 
 _CHECK_S = 5
 _SHOWN = 400
@@ -58,7 +58,7 @@ class JsonSchemaScorer(PlainScorer):
                 raise DataError(f"the field '{self._field}' is no JSON Schema: {wrong}", where=where)
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
-        found = find_json(completion.text)
+        found = find_json(whole_answer(sample, completion))
         if found is None:
             return Score("fail", 0.0, error_class="no_answer", reason="expected JSON")
         text, rule = found

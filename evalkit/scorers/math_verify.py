@@ -28,7 +28,7 @@ from evalkit.core.errors import PrerequisiteError, SpecError
 from evalkit.core.types import Completion, Execution, Json, Sample, Score
 from evalkit.scorers import bounded
 from evalkit.scorers.gold import check_options, gold_value, verdict, wrong_gold
-from evalkit.scorers.plain import PlainScorer
+from evalkit.scorers.plain import PlainScorer, whole_answer
 
 _STEP_S = 5
 _TOTAL_CPU_S = 30
@@ -78,7 +78,7 @@ class MathVerifyScorer(PlainScorer):
         gold = self._gold(sample)
         arguments = {
             "gold": gold,
-            "text": completion.text.encode("utf-8", "replace").decode(),
+            "text": whole_answer(sample, completion).encode("utf-8", "replace").decode(),
             "targets": self._own.targets,
             "decimals": self._own.decimals,
             "strict": self._own.strict,

@@ -27,6 +27,16 @@ _FOREIGN = ("judges", "rubrics", "budget")
 """Parts of the language of tomorrow: passed through as they are."""
 
 
+def model_source(text: str) -> dict[str, Json]:
+    """What a text means where a model is wanted: a folder, a hub id, or the name of an embedded model.
+
+    The text alone decides, never what lies on the disk.
+    """
+    if text.startswith(("./", "../", "/", "~")) or text.count("/") > 1:
+        return {"path": text}
+    return {"hub": text} if "/" in text else {"embedded": text}
+
+
 def expand(root: Node, main: str, tasks: TaskLibrary, reading: Reading) -> Node:
     """The long form of a document whose shape is right. What is wrong with its meaning goes to the diagnostics."""
     return _Expander(root, main, tasks, reading).expand()
@@ -115,15 +125,12 @@ class _Expander:
 
     def _model_of_text(self, node: Node, path: NodePath) -> Node:
         text: str = node.content
-        if text.startswith(("./", "../", "/", "~")) or text.count("/") > 1:
-            return derived({"path": text}, node.place)
-        if "/" in text:
-            return derived({"hub": text}, node.place)
-        if text not in EMBEDDED:
+        source = model_source(text)
+        if "embedded" in source and text not in EMBEDDED:
             names = [*EMBEDDED, *(self._root.map["models"].map if "models" in self._root.map else {})]
             hint = did_you_mean(text, names) or "a hub id is org/name, a folder begins with ./"
             self._diagnostics.error(node.place, path, f"unknown model '{text}'", hint=hint)
-        return derived({"embedded": text}, node.place)
+        return derived(source, node.place)
 
     def _moved(self, key: str, node: Node) -> Node:
         """A relative path as seen from the main file's folder, wherever it was written."""

@@ -27,6 +27,7 @@ def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagno
     _check_form(root, at, diagnostics)
     _check_sources(root, at, diagnostics)
     _check_shots(root, at, diagnostics)
+    _check_rows(root, at, diagnostics)
     _check_templates(root, at, diagnostics)
     scorer, options = _scorer(root, at, diagnostics)
     if any(found.severity == "error" for found in diagnostics.all()[before:]):
@@ -50,9 +51,11 @@ def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagno
         max_tokens=int(plain.get("max_tokens", _DEFAULT_MAX_TOKENS)),
         stop=tuple(plain.get("stop", ())),
         folder=folder,
+        rows=_rows(plain),
         shots=_shots(plain),
         intro=plain.get("intro"),
         join=Join(**plain["join"]) if "join" in plain else None,
+        followups=tuple(plain.get("turns", ())[1:]),
     )
 
 
@@ -67,12 +70,21 @@ def _source(plain: Json) -> DataSource:
     return DataSource(**{**plain, "rows": part})
 
 
+def _rows(plain: Json) -> dict[str, int]:
+    given = plain.get("rows", {})
+    splits = given if isinstance(given, dict) else {_DEFAULT_SPLIT: given}
+    return {split: int(count) for split, count in splits.items()}
+
+
 def _messages(plain: Json) -> tuple[Message, ...]:
     system = [Message("system", plain["system"])] if "system" in plain else []
+    begun = [Message("assistant", plain["prefill"])] if "prefill" in plain else []
+    if "turns" in plain:
+        return (*system, Message("user", plain["turns"][0]))
     if "prompt" in plain:
-        return (*system, Message("user", plain["prompt"]))
+        return (*system, Message("user", plain["prompt"]), *begun)
     if "messages" in plain:
-        return (*system, *(Message(**message) for message in plain["messages"]))
+        return (*system, *(Message(**message) for message in plain["messages"]), *begun)
     return ()
 
 
@@ -95,23 +107,52 @@ def _check_shots(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
         diagnostics.error(split.place, path, message, hint="add the split to `data:`")
 
 
+def _check_rows(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
+    """Sizes are those of splits that there are."""
+    rows, data = root.map.get("rows"), root.map["data"]
+    if rows is None:
+        return
+    splits = list(data.map) if data.is_map else [_DEFAULT_SPLIT]
+    for split, count in (rows.map if rows.is_map else {_DEFAULT_SPLIT: rows}).items():
+        if split not in splits:
+            message = f"the task has no split '{split}'"
+            named = Node(split, count.place)
+            diagnostics.unknown(named, (*at, "rows", split), message, splits, at_key=rows.is_map)
+
+
 def _check_form(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
-    """Exactly one of prompt, messages, text; `turns` is of tomorrow."""
+    """Exactly one of prompt, messages, text, turns, and beside it what goes with it."""
     given = [form for form in _FORMS if form in root.map]
     if not given:
-        message = "a task needs one of `prompt`, `messages`, `text`"
+        message = "a task needs one of `prompt`, `messages`, `text`, `turns`"
         diagnostics.error(root.place, at, message, hint="say what the model is asked", at_key=True)
     for form in given[1:]:
         message = f"both `{given[0]}` and `{form}` say what the model is asked"
         diagnostics.error(root.map[form].place, (*at, form), message, hint="keep one of them", at_key=True)
-    if "turns" in root.map:
-        diagnostics.error(root.map["turns"].place, (*at, "turns"), f"`turns` is {LATER}", at_key=True)
+    for key in ("shots", "prefill") if "turns" in root.map else ():
+        if key in root.map:
+            message = f"a chat of several `turns` has no `{key}`"
+            diagnostics.error(root.map[key].place, (*at, key), message, at_key=True)
     if "system" in root.map and "text" in given:
         message = "`system` has no place in a text that is to be continued"
         diagnostics.error(root.map["system"].place, (*at, "system"), message, at_key=True)
+    _check_prefill(root, given, at, diagnostics)
     if "intro" in root.map and given and "text" not in given:
         message = "`intro` begins a `text`; what begins a chat is `system`"
         diagnostics.error(root.map["intro"].place, (*at, "intro"), message, at_key=True)
+
+
+def _check_prefill(root: Node, given: list[str], at: NodePath, diagnostics: Diagnostics) -> None:
+    if "prefill" not in root.map:
+        return
+    last = root.map["messages"].items[-1:] if "messages" in root.map else ()
+    hint, message = "", ""
+    if "text" in given:
+        message, hint = "a text that is to be continued has no `prefill`", "write it at the end of `text`"
+    elif any(one.text("role") == "assistant" for one in last):
+        message, hint = "the last of `messages` begins the answer already", "keep one of them"
+    if message:
+        diagnostics.error(root.map["prefill"].place, (*at, "prefill"), message, hint=hint, at_key=True)
 
 
 def _check_sources(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
@@ -155,11 +196,14 @@ def _scorer(root: Node, at: NodePath, diagnostics: Diagnostics) -> tuple[str, di
 
 
 def _check_templates(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
-    for key in ("id", "prompt", "system", "text", "intro"):
+    for key in ("id", "prompt", "system", "text", "intro", "prefill"):
         if key in root.map:
             _check_template(root.map[key], (*at, key), diagnostics)
     if "shots" in root.map:
         _check_template(root.map["shots"].map["answer"], (*at, "shots", "answer"), diagnostics)
+    turns = root.map.get("turns")
+    for index, turn in enumerate(turns.items if turns else []):
+        _check_template(turn, (*at, "turns", index), diagnostics)
     messages = root.map.get("messages")
     for index, message in enumerate(messages.items if messages else []):
         _check_template(message.map["content"], (*at, "messages", index, "content"), diagnostics)

@@ -69,14 +69,23 @@ class Bench(Struct, frozen=True):
 
 
 class Cell(Struct, frozen=True):
-    """One completion's place: the sample it answers and the request that asks for it."""
+    """One completion's place: the sample it answers and the request that asks for it.
+
+    `earlier` are the answers of the turns before, which the request's prompt holds.
+    """
 
     sample: Sample
     request: Request
+    earlier: tuple[Completion, ...] = ()
+
+    @property
+    def last(self) -> bool:
+        """Whether this is the turn whose answer is scored."""
+        return self.request.turn >= len(self.sample.followups)
 
 
 def cells(bench: Bench, arm: Arm) -> Iterator[Cell]:
-    """Every completion that an arm wants, in plan order."""
+    """Every completion that an arm wants, in plan order; of a chat of several turns the first one."""
     for sample in arm.samples:
         for index in range(arm.policy.samples):
             request = Request("", sample.task, sample.id, sample.prompt, arm.sampling, index)

@@ -16,6 +16,7 @@ import msgspec
 from evalkit.core.ports import Tools
 from evalkit.core.types import Completion, Execution, Program, Progress, Request, Void
 from evalkit.steps.bench import Arm, Bench, Cell, Trial, cells, chunks, limits_of, trial_of
+from evalkit.steps.turns import following, wanted
 
 _CELLS = 2048
 """Completions looked up and handed to the engine at a time: enough for full batches, little to hold."""
@@ -47,6 +48,8 @@ class _Filling:
         self._voids: list[Void] = []
         self._flushed_at = monotonic()
         self._places: dict[str, list[Place]] = {}
+        self._later: list[Place] = []
+        """Places of the turns after those that are being asked."""
         self._running: dict[Future[Execution | Void], str] = {}
         self._waiting: dict[str, list[tuple[Place, Completion]]] = defaultdict(list)
         self._untimed: dict[str, dict[str, Trial]] = {}
@@ -68,12 +71,17 @@ class _Filling:
 
     def _announce(self) -> None:
         for arm in self._bench.arms:
-            keys = [cell.request.key for cell in cells(self._bench, arm)]
-            known = self._tools.store.known("completions", keys)
-            done = sum(key in known for key in keys)
-            self._tools.listener.stage(self._bench.step.name, arm.category, len(keys), done)
+            stored = [known for _, known in wanted(self._bench, arm, self._tools.store)]
+            self._tools.listener.stage(self._bench.step.name, arm.category, len(stored), sum(stored))
 
     def _fill_chunk(self, some: list[Place]) -> None:
+        """All turns of some chats: a later one is asked when the answers before it are stored."""
+        while some:
+            self._later = []
+            self._fill_turn(some)
+            some = self._later
+
+    def _fill_turn(self, some: list[Place]) -> None:
         store = self._tools.store
         self._places = defaultdict(list)
         for arm, cell in some:
@@ -81,13 +89,13 @@ class _Filling:
         stored = store.completions(list(self._places))
         for completion in stored.values():  # `stage` has counted them as done
             self._judge(completion)
-        wanted = [places[0][1].request for key, places in self._places.items() if key not in stored]
-        if wanted:
-            self._generate(wanted)
+        missing = [places[0][1].request for key, places in self._places.items() if key not in stored]
+        if missing:
+            self._generate(missing)
         self._report()
 
-    def _generate(self, wanted: list[Request]) -> None:
-        answers = self._tools.engine(self._bench.model).generate(wanted)
+    def _generate(self, missing: list[Request]) -> None:
+        answers = self._tools.engine(self._bench.model).generate(missing)
         try:
             for answer in answers:
                 if isinstance(answer, Void):
@@ -124,6 +132,11 @@ class _Filling:
 
     def _judge(self, completion: Completion) -> None:
         for arm, cell in self._places[completion.key]:
+            after = following(self._bench, cell, completion)
+            if after is not None:  # the score is that of the last turn
+                self._later.append((arm, after))
+                self._add(arm, unscored=1)
+                continue
             trial = self._trial(arm, cell, completion)
             if trial is None:
                 self._count(arm, cell, completion, None)

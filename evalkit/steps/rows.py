@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 
 from evalkit.core.ports import Store
 from evalkit.core.types import Completion, Execution, SampleRow, Score, Void
 from evalkit.steps.bench import Arm, Bench, Cell, Trial, cells, chunks, limits_of, trial_of
+from evalkit.steps.turns import reached
 
 _CHUNK = 256
 
@@ -29,8 +31,8 @@ class _Tried(Struct, frozen=True):
 
 
 def _rows_of(bench: Bench, arm: Arm, some: Sequence[Cell], store: Store, identity: str) -> Iterator[SampleRow]:
+    some, completions = reached(bench, some, store)
     keys = [cell.request.key for cell in some]
-    completions = store.completions(keys)
     trials = {
         key: trial_of(arm, cell.sample, completions[key], identity)
         for key, cell in zip(keys, some, strict=True)
@@ -72,7 +74,8 @@ def _void(void: Void | None, otherwise: str) -> Score:
 
 def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, tried: _Tried, score: Score) -> SampleRow:
     execution = tried.execution
-    seconds = completion.seconds if completion else None
+    turns = (*cell.earlier, completion) if completion else ()
+    seconds = _sum(turn.seconds for turn in turns)
     usd = None if seconds is None or bench.usd_per_hour is None else seconds / 3600 * bench.usd_per_hour
     return SampleRow(
         step=bench.step.name,
@@ -85,7 +88,7 @@ def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, trie
         model=bench.model.name,
         policy=arm.policy.name,
         groups=cell.sample.groups,
-        prompt=cell.sample.prompt,
+        prompt=cell.request.prompt,
         prompt_sha256=completion.prompt_sha256 if completion else None,
         completion=cell.request.key,
         text=completion.text if completion else None,
@@ -102,8 +105,8 @@ def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, trie
         stderr=execution.stderr if execution else None,
         reason=score.reason,
         finish_reason=completion.finish_reason if completion else None,
-        prompt_tokens=completion.prompt_tokens if completion else None,
-        completion_tokens=completion.completion_tokens if completion else None,
+        prompt_tokens=_sum(turn.prompt_tokens for turn in turns),
+        completion_tokens=_sum(turn.completion_tokens for turn in turns),
         seconds=seconds,
         sandbox_s=execution.wall_s if execution else None,
         usd=usd,
@@ -115,4 +118,15 @@ def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, trie
         in_process=execution.in_process if execution else False,
         readings=score.readings,
         criteria=score.criteria,
+        earlier=tuple(turn.text for turn in cell.earlier),
     )
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _sum(parts: Iterable[_Number | None]) -> _Number | None:
+    """The sum over the turns of a chat; None where there are none, or where one is not known."""
+    known = list(parts)
+    found = [part for part in known if part is not None]
+    return sum(found[1:], found[0]) if found and len(found) == len(known) else None

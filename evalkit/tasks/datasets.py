@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from evalkit import assets
 from evalkit.core.digest import digest_file, short
 from evalkit.core.errors import DataError, PrerequisiteError
 from evalkit.core.ports import Notify
@@ -25,7 +26,7 @@ def read_rows(task: Task, split: str, folders: Sequence[Path], notify: Notify) -
         near = get_close_matches(split, task.splits, 1)
         hint = f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(task.splits)}"
         raise DataError(f"task {task.name} has no split '{split}'", hint=hint)
-    places = _places(task, folders)
+    places = places_of(task, folders)
     reasons = []
     for source in task.data[split]:
         try:
@@ -39,7 +40,8 @@ def read_rows(task: Task, split: str, folders: Sequence[Path], notify: Notify) -
     )
 
 
-def _places(task: Task, folders: Sequence[Path]) -> list[Path]:
+def places_of(task: Task, folders: Sequence[Path]) -> list[Path]:
+    """The folders in which a task's `file` sources are looked for, in order."""
     own = [] if task.folder is None else [task.folder]
     return list(dict.fromkeys((*own, *folders)))
 
@@ -64,10 +66,9 @@ def _joined_file(join: Join, places: Sequence[Path]) -> Rows:
 
 
 def _from_file(file: str, sha256: str | None, places: Sequence[Path]) -> Rows:
-    candidates = [place / Path(file).expanduser() for place in places] or [Path(file).expanduser()]
-    path = next((candidate for candidate in dict.fromkeys(candidates) if candidate.is_file()), None)
+    path = found_file(file, places)
     if path is None:
-        looked = ", ".join(str(candidate) for candidate in dict.fromkeys(candidates))
+        looked = ", ".join(str(candidate) for candidate in _candidates(file, places))
         raise PrerequisiteError(f"there is no file {looked}")
     name = Path(file).name if Path(file).expanduser().is_absolute() else file
     if sha256 is not None and digest_file(path) != sha256:
@@ -77,6 +78,16 @@ def _from_file(file: str, sha256: str | None, places: Sequence[Path]) -> Rows:
             where=name,
         )
     return parse_files([(name, path)], name)
+
+
+def found_file(file: str, places: Sequence[Path]) -> Path | None:
+    """Where a `file` source lies, or None."""
+    return next((candidate for candidate in _candidates(file, places) if candidate.is_file()), None)
+
+
+def _candidates(file: str, places: Sequence[Path]) -> list[Path]:
+    candidates = [place / Path(file).expanduser() for place in places] or [Path(file).expanduser()]
+    return list(dict.fromkeys(candidates))
 
 
 def _from_package(source: DataSource, notify: Notify) -> Rows:
@@ -107,4 +118,7 @@ def _where_to_put(task: Task, split: str, places: Sequence[Path]) -> str:
     if file is None:
         return "connect to the network and run the command again, or add a 'file:' source to the task file"
     target = places[-1] if places else Path()
+    if target.resolve() == (assets.folder("specs") / "tasks").resolve():  # nobody puts files into a package
+        publisher = task.source or "its publisher"
+        return f"get the data from {publisher} and put it at DIR/{file}; then name it: --data DIR, or EVALKIT_DATA=DIR"
     return f"get the data from {task.source or 'its publisher'} and put it at {target / file} (or under --data DIR)"

@@ -20,7 +20,7 @@ def selected(rows: Rows, part: RowRange) -> Rows:
     named = f"{part.field} {part.first} to {part.last}"
     if not kept:
         raise DataError(f"there is not a single row with {named}", where=rows.origin)
-    return rows_of(kept, f"{rows.origin}, {named}")
+    return rows_of(kept, f"{rows.origin}, {named}", rows.paths)
 
 
 def _number(row: Row, field: str, where: str) -> float:
@@ -48,7 +48,7 @@ def joined(rows: Rows, join: Join, other: Rows) -> Rows:
         if twice:
             raise DataError(f"both this row and {other.origin} have a field '{twice[0]}'", where=place)
         placed.append((place, {**row, **further}))
-    return rows_of(placed, f"{rows.origin} + {other.origin}")
+    return rows_of(placed, f"{rows.origin} + {other.origin}", (*rows.paths, *other.paths))
 
 
 def _by_id(other: Rows, on: str) -> dict[str, Row]:

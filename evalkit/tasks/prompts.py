@@ -26,6 +26,11 @@ def prompt(task: Task, item: Item, examples: Sequence[Item] = ()) -> Prompt:
     return Prompt(messages=(*_messages(task, before, item), *shown, *_messages(task, asked, item)))
 
 
+def followups(task: Task, item: Item) -> tuple[str, ...]:
+    """What the user says in the later turns of a chat."""
+    return tuple(_rendered(task, template, f"turn {number}", item) for number, template in enumerate(task.followups, 2))
+
+
 def normalised(task: Task, item: Item) -> str:
     """What an item asks, without regard to case and white space: two rows with the same are one question."""
     if task.text is not None:

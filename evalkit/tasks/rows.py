@@ -13,6 +13,7 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from os.path import normpath
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,7 +30,8 @@ FORMATS = (".jsonl", ".json", ".csv", ".parquet")
 
 
 class Rows(Struct, frozen=True):
-    """The rows of one split. `places[i]` says where `rows[i]` stood; `origin` names the source without local paths.
+    """The rows of one split. `places[i]` says where `rows[i]` stood; `origin` names the source without local paths,
+    which are in `paths`.
 
     `sha256` is over the rows as values: the same rows as jsonl, gzipped jsonl or json have the same digest.
     """
@@ -38,6 +40,7 @@ class Rows(Struct, frozen=True):
     places: list[str]
     origin: str
     sha256: str
+    paths: tuple[str, ...] = ()
 
 
 def format_of(name: str) -> str | None:
@@ -57,17 +60,30 @@ def parse_files(files: Sequence[tuple[str, Path]], origin: str) -> Rows:
     placed = [item for name, path in files for item in _parse(name, path)]
     if not placed:
         raise DataError("there is not a single row", where=files[0][0])
-    return rows_of(placed, origin)
+    return rows_of(placed, origin, tuple(normpath(path) for _, path in files))
 
 
-def rows_of(placed: Sequence[Placed], origin: str) -> Rows:
+def rows_of(placed: Sequence[Placed], origin: str, paths: tuple[str, ...]) -> Rows:
     """Rows with their places and their digest."""
     return Rows(
         rows=[row for _, row in placed],
         places=[place for place, _ in placed],
         origin=origin,
         sha256=_digest(placed),
+        paths=paths,
     )
+
+
+def count_rows(name: str, path: Path) -> int:
+    """How many rows a file has. Lines are counted unread; the other formats are read. Raises DataError like reading."""
+    suffix = format_of(name)
+    if suffix == ".jsonl":
+        return sum(bool(line.strip()) for line in _bytes(name, path).split(b"\n"))
+    if suffix == ".parquet":
+        from pyarrow import parquet
+
+        return int(parquet.read_metadata(path).num_rows)
+    return sum(1 for _ in _parse(name, path))
 
 
 def _parse(name: str, path: Path) -> Iterable[Placed]:
@@ -83,12 +99,15 @@ def _parse(name: str, path: Path) -> Iterable[Placed]:
 
 def _text(name: str, path: Path) -> str:
     try:
-        content = path.read_bytes()
-        if name.lower().endswith(".gz"):
-            content = gzip.decompress(content)
-        return content.decode("utf-8-sig")
+        return _bytes(name, path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"byte {error.start} is not UTF-8", where=name) from error
+
+
+def _bytes(name: str, path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if name.lower().endswith(".gz") else content
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"the gzip file is broken: {error}", hint="fetch it again", where=name) from error
     except OSError as error:

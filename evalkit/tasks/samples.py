@@ -13,7 +13,7 @@ from evalkit.core.templates import is_template, render
 from evalkit.core.types import Sample
 from evalkit.spec.model import Task, TaskUse
 from evalkit.tasks.items import Item, field, items, text
-from evalkit.tasks.prompts import prompt
+from evalkit.tasks.prompts import followups, prompt
 from evalkit.tasks.rows import Rows
 from evalkit.tasks.sampling import draw
 from evalkit.tasks.shots import Examples, shots_of
@@ -61,9 +61,13 @@ def shape(drawn: Sequence[Sample]) -> Shape:
     """The ids and prompt digests of samples, and the examples in the prompts."""
     return Shape(
         tuple(sample.id for sample in drawn),
-        tuple(digest(sample.prompt) for sample in drawn),
+        tuple(_prompt_digest(sample) for sample in drawn),
         tuple(dict.fromkeys(shot for sample in drawn for shot in sample.shots)),
     )
+
+
+def _prompt_digest(sample: Sample) -> str:
+    return digest([sample.prompt, sample.followups] if sample.followups else sample.prompt)
 
 
 def _draw(task: Task, use: TaskUse, found: Mapping[str, Item], seed: int, notify: Notify | None) -> list[str]:
@@ -89,6 +93,7 @@ def _sample(task: Task, use: TaskUse, item: Item, examples: Examples | None) -> 
         groups={group: _group(group, use, item) for group in task.groups},
         prompt=prompt(task, item, shown),
         row=item.row,
+        followups=followups(task, item),
         shots=tuple(example.id for example in shown),
         where=item.where,
     )

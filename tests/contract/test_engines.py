@@ -183,3 +183,31 @@ class TestTransformers:
         found = answers(transformers, *requests)
         counted = ADAPTER.count_tokens(SMOL, [request.prompt for request in requests])
         assert [found[request.key].prompt_tokens for request in requests] == counted
+
+    def test_a_begun_answer_is_continued(self, transformers: Subject) -> None:
+        """The model goes on in the middle of its answer; the parent renders and counts what the worker does."""
+        from evalkit.core.digest import digest_text
+        from evalkit.engines import weights
+        from evalkit.engines.chat import rendered
+        from evalkit.engines.transformers import ADAPTER
+
+        prompt = Prompt(
+            (Message("user", "What is the capital of France?"), Message("assistant", "The capital city is"))
+        )
+        request = replace(ask(0), key="begun", prompt=prompt)
+        answer = answers(transformers, request)["begun"]
+        assert answer.text.startswith(" Paris")
+        assert [answer.prompt_tokens] == ADAPTER.count_tokens(SMOL, [prompt])
+        folder = weights.describe(SMOL).folder
+        assert folder is not None
+        text = rendered(folder, prompt, True)
+        assert text.endswith("<|im_start|>assistant\nThe capital city is")
+        assert answer.prompt_sha256 == digest_text(text)
+
+    def test_stop_strings_end_a_continued_text(self, transformers: Subject) -> None:
+        """As in a chat: cut before the first one."""
+        whole = texts(transformers, replace(ask(0), key="w", prompt=Prompt(text="1, 2, 3, 4,")))["w"]
+        stop = whole[4:7]
+        request = replace(ask(0, replace(GREEDY, stop=(stop,))), key="c", prompt=Prompt(text="1, 2, 3, 4,"))
+        cut = answers(transformers, request)["c"]
+        assert (whole[: whole.index(stop)], "stop") == (cut.text, cut.finish_reason)

@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from evalkit import console
 from evalkit.core.errors import EvalkitError, PrerequisiteError
+from evalkit.core.ports import Rendered
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import Contribution, SampleRow, TestResult
+from evalkit.core.types import Contribution, Message, Prompt, SampleRow, TestResult
 from evalkit.doctor import Check
 from evalkit.plan import PlannedTask
 from evalkit.report import numbers
@@ -23,6 +24,7 @@ from evalkit.report.collect import collect
 from evalkit.report.folder import read_rows, read_run
 from evalkit.report.write import write
 from evalkit.sandboxes.garbage import Removed
+from evalkit.taskview import Fetched, Shown
 
 Build = Callable[..., SampleRow]
 Golden = Callable[[Path, str], None]
@@ -214,13 +216,60 @@ def test_no_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_tasks(screen: Callable[..., None]) -> None:
-    """The tasks that ship with evalkit."""
-    about = "164 hand-written Python problems with hidden tests, the usual first look at a model that writes code."
-    known: dict[str, Any] = {"category": "code", "scorer": "code", "license": "MIT", "about": about}
-    console.show_tasks(
-        [{"task": "humaneval", "splits": ["test"], **known}, {"task": "x", "splits": ["train", "test"], **known}]
-    )
+    """The tasks that ship with evalkit: each split with its size and where it would come from."""
+    known: dict[str, Any] = {"category": "code", "scorer": "code", "license": "MIT", "about": "Some."}
+    splits = [
+        {"split": "train", "rows": None, "source": "hub org/x, not fetched"},
+        {"split": "test", "rows": 1319, "source": "file /data/x/test.jsonl.gz"},
+    ]
+    missing = [{"split": "test", "rows": 80, "source": "missing"}]
+    console.show_tasks([{"task": "humaneval", "splits": splits, **known}, {"task": "x", "splits": missing, **known}])
     screen("tasks")
+
+
+def test_fetched(screen: Callable[..., None]) -> None:
+    """Where it is, or why it is nowhere."""
+    console.show_fetched(
+        [
+            Fetched(
+                "gsm8k", "test", 1319, "ab" * 32, "openai/gsm8k@740312add88f test.parquet", ("/cache/test.parquet",)
+            ),
+            Fetched("mt_bench", "test", problem="no data; tried:\n  - file x: there is none", hint="put it there"),
+        ]
+    )
+    screen("fetched")
+
+
+def test_prompt_without_a_model(screen: Callable[..., None]) -> None:
+    """The messages as they are, a begun answer, later turns, and what is still to be said."""
+    console.show_prompt(
+        shown(prompt=Prompt((Message("user", "Add."), Message("assistant", "It is"))), followups=("Why?",))
+    )
+    screen("prompt")
+
+
+def test_prompt_for_a_model(screen: Callable[..., None]) -> None:
+    """As the model gets it, with tokens, digest, stops and examples."""
+    rendered = Rendered("<user>Add.<bot>", 1234, "872be49dbb63" + "0" * 52)
+    console.show_prompt(
+        shown(model="m", rendered=rendered, shots=("a", "b"), stop=("\n\n", "```"), continuations=(" A", " B"))
+    )
+    screen("prompt_rendered")
+
+
+def test_a_text_in_plain_form(screen: Callable[..., None]) -> None:
+    """No template fills it in; the tokenizer may be absent."""
+    console.show_prompt(shown(prompt=Prompt(text="1 + 1 =")))
+    console.show_prompt(shown(prompt=Prompt(text="1 + 1 ="), model="m", rendered=Rendered("1 + 1 =", None, None)))
+    screen("prompt_text")
+
+
+def shown(**known: Any) -> Shown:
+    values: dict[str, Any] = dict(
+        task="sums", split="test", id="i7", number=7, of=1319, prompt=Prompt((Message("user", "Add."),)), followups=(),
+        shots=(), continuations=(), max_tokens=64, stop=(), model=None, rendered=None,
+    )  # fmt: skip
+    return Shown(**values | known)
 
 
 def test_sandbox_test(screen: Callable[..., None]) -> None:

@@ -270,3 +270,34 @@ def test_the_field_of_the_task_counts(tmp_path: Path) -> None:
     """Other rows answer with it than without."""
     path = written(tmp_path, "s.jsonl", ROWS)
     assert ADAPTER.fingerprint(recorded(path)) != ADAPTER.fingerprint(recorded(path, task="suite"))
+
+
+def test_turns_are_told_apart(tmp_path: Path) -> None:
+    """Counted from 0 or from 1; each with its samples in the order of the file."""
+    for first in (0, 1):
+        path = tmp_path / f"{first}.jsonl"
+        lines = [{"task_id": "a", "turn": first + turn, "completion": f"{turn}.{n}"} for n in (0, 1) for turn in (0, 1)]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        engine = ADAPTER.open(Model("m", "replay", {"file": str(path), "fields": {"turn": "turn"}}), print)
+        found = engine.generate([turn_request(turn, index) for turn in (0, 1, 2) for index in (0, 1)])
+        answers = {answer.key: getattr(answer, "text", getattr(answer, "reason", "")) for answer in found}
+        assert [answers[key] for key in ("0/0", "0/1", "1/0", "1/1")] == ["0.0", "0.1", "1.0", "1.1"]
+        assert answers["2/0"] == f"no recorded answer for item 'a', turn 3 in {path.name}"
+
+
+def test_turns_that_nothing_tells_apart_are_refused(tmp_path: Path) -> None:
+    """The answer to the first question is not the answer to the second one."""
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"task_id": "a", "completion": "x"}\n')
+    engine = ADAPTER.open(Model("m", "replay", {"file": str(path)}), print)
+    with pytest.raises(
+        SpecError, match=r"task 't' asks several turns, and nothing says which of them a row of r.jsonl"
+    ):
+        list(engine.generate([turn_request(1, 0)]))
+    path.write_text('{"task_id": "a", "completion": "x", "turn": "one"}\n')
+    with pytest.raises(DataError, match="field 'turn' is not the number of a turn"):
+        ADAPTER.open(Model("m", "replay", {"file": str(path), "fields": {"turn": "turn"}}), print)
+
+
+def turn_request(turn: int, index: int) -> Request:
+    return Request(f"{turn}/{index}", "t", "a", Prompt(text="?"), SamplingParams(), index, turn)

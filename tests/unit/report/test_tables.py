@@ -40,7 +40,7 @@ def test_parquet_holds_every_column(tmp_path: Path, row: Build) -> None:
         for name, value in plain.items():
             expected = value
             if (
-                name in ("groups", "prompt", "tests", "effective", "limits", "readings", "criteria")
+                name in ("groups", "prompt", "tests", "effective", "limits", "readings", "criteria", "earlier")
                 and value is not None
             ):
                 expected = msgspec.json.encode(value).decode()

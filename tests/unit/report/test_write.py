@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shutil
@@ -339,3 +340,18 @@ def test_unknown_template(tmp_path: Path, row: Build) -> None:
     with pytest.raises(SpecError, match="nosuch") as error:
         write(make_folder(tmp_path, [row()], template="nosuch"))
     assert error.value.hint == "templates: run"
+
+
+def test_the_page_says_what_stands_before_each_item(tmp_path: Path) -> None:
+    """A score with examples is another number than one without."""
+    folder = shutil.copytree(EXAMPLE, tmp_path / "run")
+    assert "solved example" not in report_of(folder)
+    lock = json.loads((folder / "evalkit.lock").read_text())
+    lock["tasks"][0] |= {
+        "shots": ["a", "b", "c"],
+        "shots_each": 2,
+        "shots_origin": "/x/train.jsonl",
+        "shots_sha256": "ab" * 32,
+    }
+    (folder / "evalkit.lock").write_text(json.dumps(lock))
+    assert "2 solved examples before each item, from …/train.jsonl (abababababab)." in report_of(folder)

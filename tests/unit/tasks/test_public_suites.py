@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,14 @@ def test_mbpp(split: str, count: int, sanitized: int) -> None:
     assert (count, sanitized) == (len(found), len(checked))
     assert {sample.id for sample in found} > {sample.id for sample in checked}
     assert all(len(sample.row["test_list"]) == 3 for sample in found)
+
+
+def test_mt_bench() -> None:
+    """80 chats of two turns, ten in each of eight categories; a row's own field `turns` is no trap."""
+    found = drawn("mt_bench")
+    assert Counter(sample.groups["category"] for sample in found) == dict.fromkeys(
+        ("writing", "roleplay", "reasoning", "math", "coding", "extraction", "stem", "humanities"), 10
+    )
+    first = next(sample for sample in found if sample.id == "81")
+    assert [message.role for message in first.prompt.messages] == ["user"]
+    assert first.followups == ("Rewrite your previous response. Start every sentence with the letter A.",)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from evalkit.core.errors import DataError, SpecError
 from evalkit.core.types import Message, Prompt
 from evalkit.spec.model import SampleRule, Task, TaskUse
-from evalkit.tasks.rows import Rows
+from evalkit.tasks.rows import Rows, parse_files
 from evalkit.tasks.samples import samples, shape
 
 USE = TaskUse(category="math", task="sums", split="test")
@@ -191,3 +194,38 @@ def test_a_group_is_one_value(value: object, kind: str) -> None:
     """What has parts breaks nothing down."""
     error = fails(task(groups=("level",)), numbered(2, level=value))
     assert f"r.jsonl:1: the field 'level', which `groups` names, holds a {kind}" == str(error)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "jsonl.gz", "json", "json.gz", "csv", "csv.gz", "parquet"])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"groups": ("level",)}, "no field 'level', which `groups` names"),
+        ({"id": "{{ nr }}"}, "no field 'nr', which the id of task sums uses"),
+        ({"messages": (Message("user", "{{ ask }}"),)}, "no field 'ask', which the prompt of task sums uses"),
+    ],
+)
+def test_a_wrong_row_has_its_place_in_every_format(
+    tmp_path: Path, form: str, changes: dict[str, Any], message: str
+) -> None:
+    """File, line (or row, where a format has no lines) and field."""
+    given = [{"key": "a", "q": "x", "answer": "1"}, {"key": "b", "q": "y", "answer": "2"}]
+    place = "r.{}:1" if form.startswith("jsonl") else "r.{}:2" if form.startswith("csv") else "r.{}, row 1"
+    read = parse_files([(f"r.{form}", _written(tmp_path / f"r.{form}", given))], "r")
+    assert str(fails(task(**changes), read)).startswith(f"{place.format(form)}: {message}")
+
+
+def _written(path: Path, given: list[dict[str, str]]) -> Path:
+    if path.suffix == ".parquet":
+        import pyarrow
+        from pyarrow import parquet
+
+        parquet.write_table(pyarrow.Table.from_pylist(given), path)
+        return path
+    text = {
+        ".jsonl": "".join(json.dumps(row) + "\n" for row in given),
+        ".json": json.dumps(given),
+        ".csv": "key,q,answer\n" + "".join(",".join(row.values()) + "\n" for row in given),
+    }[path.suffixes[0]]
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path

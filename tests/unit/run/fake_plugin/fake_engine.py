@@ -22,6 +22,9 @@ class FakeAdapter:
     def fingerprint(self, model: Model) -> Fingerprint:
         return Fingerprint("fake", {})
 
+    def rendered(self, model: Model, prompt: Prompt) -> None:
+        return None
+
     def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
         return None
 
