@@ -88,7 +88,7 @@ def _fetched(project: Project, task: Task, split: str, notify: Notify) -> Fetche
     except PrerequisiteError as error:
         return Fetched(task.name, split, problem=error.message, hint=error.hint)
     items(task, rows)
-    declared = task.rows.get(split)
+    declared = task.size.get(split)
     if declared is not None and declared != len(rows.rows):
         notify(f"{task.name}, split {split}: {len(rows.rows)} rows, its file says {declared}")
     return Fetched(task.name, split, len(rows.rows), rows.sha256, rows.origin, rows.paths)

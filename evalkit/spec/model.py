@@ -146,7 +146,7 @@ class Shots(Struct, frozen=True):
 class Task(Struct, frozen=True):
     """A task file: rows, how each becomes a prompt, and the one named scorer.
 
-    `data` maps a split to the places tried in order, `rows` to how many rows it is said to have. `fields` renames: our
+    `data` maps a split to the places tried in order, `size` to how many rows it is said to have. `fields` renames: our
     name → the row's field.
     `id`, `prompt`, `system` and each message are Jinja2 templates over the row. `score` is the scorer's
     name and its options. `intro` is a template before the examples of a `text`. `followups` are the templates of the
@@ -170,7 +170,7 @@ class Task(Struct, frozen=True):
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     folder: Path | None = None
-    rows: dict[str, int] = {}
+    size: dict[str, int] = {}
     shots: Shots | None = None
     intro: str | None = None
     join: Join | None = None

@@ -27,7 +27,7 @@ def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagno
     _check_form(root, at, diagnostics)
     _check_sources(root, at, diagnostics)
     _check_shots(root, at, diagnostics)
-    _check_rows(root, at, diagnostics)
+    _check_size(root, at, diagnostics)
     _check_templates(root, at, diagnostics)
     scorer, options = _scorer(root, at, diagnostics)
     if any(found.severity == "error" for found in diagnostics.all()[before:]):
@@ -51,7 +51,7 @@ def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagno
         max_tokens=int(plain.get("max_tokens", _DEFAULT_MAX_TOKENS)),
         stop=tuple(plain.get("stop", ())),
         folder=folder,
-        rows=_rows(plain),
+        size=_size(plain),
         shots=_shots(plain),
         intro=plain.get("intro"),
         join=Join(**plain["join"]) if "join" in plain else None,
@@ -70,8 +70,8 @@ def _source(plain: Json) -> DataSource:
     return DataSource(**{**plain, "rows": part})
 
 
-def _rows(plain: Json) -> dict[str, int]:
-    given = plain.get("rows", {})
+def _size(plain: Json) -> dict[str, int]:
+    given = plain.get("size", {})
     splits = given if isinstance(given, dict) else {_DEFAULT_SPLIT: given}
     return {split: int(count) for split, count in splits.items()}
 
@@ -107,17 +107,17 @@ def _check_shots(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
         diagnostics.error(split.place, path, message, hint="add the split to `data:`")
 
 
-def _check_rows(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
+def _check_size(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
     """Sizes are those of splits that there are."""
-    rows, data = root.map.get("rows"), root.map["data"]
-    if rows is None:
+    size, data = root.map.get("size"), root.map["data"]
+    if size is None:
         return
     splits = list(data.map) if data.is_map else [_DEFAULT_SPLIT]
-    for split, count in (rows.map if rows.is_map else {_DEFAULT_SPLIT: rows}).items():
+    for split, count in (size.map if size.is_map else {_DEFAULT_SPLIT: size}).items():
         if split not in splits:
             message = f"the task has no split '{split}'"
             named = Node(split, count.place)
-            diagnostics.unknown(named, (*at, "rows", split), message, splits, at_key=rows.is_map)
+            diagnostics.unknown(named, (*at, "size", split), message, splits, at_key=size.is_map)
 
 
 def _check_form(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:

@@ -35,7 +35,7 @@ class Standing(Struct, frozen=True):
 
 def standing(task: Task, split: str, folders: Sequence[Path]) -> Standing:
     """How a split stands. Sources are looked at in the order in which they are tried when rows are read."""
-    declared = task.rows.get(split)
+    declared = task.size.get(split)
     for source in task.data[split]:
         title, files = _look(source, split, places_of(task, folders))
         if files:

@@ -20,7 +20,7 @@ task: sums
 data:
   test: [{file: sums/test.jsonl}]
   train: [{file: sums/train.csv}, {hub: org/sums, split: train}]
-rows: {test: 3, train: 2}
+size: {test: 3, train: 2}
 id: '{{ id }}'
 system: Be brief.
 prompt: '{{ q }}'
