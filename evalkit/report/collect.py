@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from evalkit.core.runfolder import RunRecord
 from evalkit.core.types import Limits, SampleRow, Share
 from evalkit.report import numbers
+from evalkit.report.attempts import AttemptTally, pass_at_ks
 from evalkit.report.results import (
     Answers,
     CategoryMeasure,
@@ -157,6 +158,7 @@ class _Tally(Struct):
     usd: _Sum = field(default_factory=_Sum)
     limits: _LimitTally = field(default_factory=_LimitTally)
     readings: dict[str, _ReadingTally] = field(default_factory=dict)
+    attempts: AttemptTally = field(default_factory=AttemptTally)
 
     def add(self, row: SampleRow) -> None:
         self._add_cost(row)
@@ -190,6 +192,7 @@ class _Tally(Struct):
         if row.outcome != "score":
             item.judged += 1
             item.passed += not failed
+            self.attempts.add(row)
         if row.tests_total is not None:
             self.counts["tests_passed"] += row.tests_passed or 0
             self.counts["tests_total"] += row.tests_total
@@ -238,6 +241,8 @@ class _Tally(Struct):
             usd=self.usd.value,
             limits=self.limits.measure(sum(item.broken_reference for item in self.items.values())),
             readings={name: reading.measure() for name, reading in self.readings.items()},
+            pass_at_k=pass_at_ks([(item.judged, item.passed) for item in self.items.values()], _rate),
+            by_answer=self.attempts.measure(),
         )
 
 

@@ -91,8 +91,19 @@ class Reading(Struct, frozen=True):
     otherwise: int
 
 
-class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
-    """What else was measured. `truncated` answers hit max_tokens; `classes` counts failed answers by their class."""
+class Attempt(Struct, frozen=True):
+    """The answers that were the `sample`-th to their items, from 0: how many were judged, how many passed."""
+
+    sample: int
+    judged: int
+    passed: int
+
+
+class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1", "pass_at_k": "pass@k"}):
+    """What else was measured. `truncated` answers hit max_tokens; `classes` counts failed answers by their class.
+
+    `pass_at_k` (by k) and `by_answer` are there where items have several answers.
+    """
 
     pass_at_1: Rate
     answers: Answers
@@ -106,6 +117,8 @@ class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
     usd: float | None
     limits: LimitUse = LimitUse()
     readings: dict[str, Reading] = {}
+    pass_at_k: dict[str, Rate] = {}
+    by_answer: tuple[Attempt, ...] = ()
 
 
 class Measure(Struct, frozen=True):

@@ -21,6 +21,7 @@ _TEST = """\
 # {label}
 def _evalkit_compare():
     import copy
+    inf, nan = float("inf"), float("nan")
     rules, reference = {{"__name__": "rules"}}, {{"__name__": "reference"}}
     exec(compile({rules!r}, "<rules>", "exec", dont_inherit=True), rules)
     exec(compile({reference!r}, "<reference>", "exec", dont_inherit=True), reference)
