@@ -1,4 +1,4 @@
-"""Six recorded runs on MBPP, judged again by the shipped spec: the verdicts of their record, and the tables made of them."""
+"""Six recorded runs on MBPP, judged again by the shipped spec: the verdicts of their record, and tables of them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def done(project: Any, need: Callable[[str], None]) -> Any:
 @pytest.mark.docker
 @pytest.mark.network
 def test_recorded_runs(done: Any) -> None:
-    """Passes of each run, pass@k over runs, tokens and endings as recorded, levels from elsewhere; then the workbook."""
+    """Passes of each run, pass@k over runs, tokens and endings as recorded, levels from elsewhere; the workbook."""
     expected = json.loads((_RUNS / "expected.json").read_text("utf-8"))
     recorded = []
     for number in range(1, 7):
