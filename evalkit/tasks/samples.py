@@ -19,7 +19,7 @@ from evalkit.tasks.sampling import draw
 
 # Options of the scorers that ship with evalkit whose value is the name of a field. Templates are found by themselves.
 _FIELD_OPTIONS = {
-    "code": ("prompt", "tests", "setup", "entry_point", "reference", "atol"),
+    "code": ("prompt", "tests", "setup", "entry_point", "atol"),
     "exact": ("field",),
     "number": ("field",),
     "regex": ("field",),
