@@ -281,3 +281,17 @@ def test_mbpp_plus_references(sandbox: Sandbox, some_of_mbpp_plus: dict[str, dic
     judged = rejudge(sandbox, {**_PLUS, "extract": "none"}, answers)
     assert [(one.published["task_id"], one.score, one.execution) for one in judged if not one.passed] == []
     assert 40 == len(judged)
+
+
+@pytest.mark.parametrize("name", ["llama3_8b_instruct", "mistral_7b_instruct"])
+def test_mbpp_plus_verdicts(name: str, sandbox: Sandbox, some_of_mbpp_plus: dict[str, dict[str, Any]]) -> None:
+    """EvalPlus's own verdicts on published answers to the same tasks."""
+    published = {f"Mbpp/{row['task_id']}": row for row in load(f"golden/mbpp_solutions/{name}.jsonl.gz")}
+    answers = [
+        Answer(row, published[task]["code"], published[task])
+        for task, row in some_of_mbpp_plus.items()
+        if task in published
+    ]
+    judged = rejudge(sandbox, {**_PLUS, "extract": "evalplus"}, answers)
+    assert wrong(judged, "published_plus_pass") == []
+    assert len(judged) > 30
