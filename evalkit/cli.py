@@ -265,6 +265,20 @@ def report(run_name: str, **places: Any) -> None:
 
 
 @cli.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--to", "form", required=True, metavar="FORM", help="xlsx, csv, jsonl, parquet, or a plug-in's form.")
+@click.option(
+    "--into", type=click.Path(path_type=Path), help="The file or folder to write. Default: in the run folder."
+)
+@_places
+def export(run_name: str, form: str, into: Path | None, **places: Any) -> None:
+    """Write a run's tests, answers, runs side by side and numbers as tables for other programs."""
+    from evalkit import console, project
+
+    console.show_written(project.export(project.find_run(_project(**places), run_name), form, into))
+
+
+@cli.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change one value of the spec.")
 @click.option("--why", "why", metavar="PATH", help="Say where the value at PATH comes from.")

@@ -284,6 +284,13 @@ def report(folder: Path) -> Results:
         return write(folder)
 
 
+def export(folder: Path, form: str, target: Path | None) -> list[Path]:
+    """Write a run's tables for other programs; returns the files. Without a target they go into the run folder."""
+    from evalkit.report.export import export as write_tables
+
+    return write_tables(folder, form, target)
+
+
 # documents
 
 

@@ -167,7 +167,7 @@ class _Judge:
         if not self._job["in_process"]:
             return plan()
         plan()
-        self._record.write(plan=[_one_line(test) for test in self._job["tests"]])
+        self._record.write(plan=[_label(test) for test in self._job["tests"]])
         return self._run_there
 
     # -- before the tests ----------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class _Judge:
                 self._record.void(f"test {index + 1} does not compile: {error}")
         if not codes:
             self._record.void("there are no tests")
-        self._record.write(plan=[_one_line(test) for test in self._job["tests"]])
+        self._record.write(plan=[_label(test) for test in self._job["tests"]])
         return lambda: self._run_asserts(codes)
 
     def _run_asserts(self, codes: list[tuple[types.CodeType, set[int]]]) -> None:
@@ -371,8 +371,10 @@ def _is_table(found: Any, rows: int) -> bool:
     )
 
 
-def _one_line(test: str) -> str:
-    return test.strip()[:200]
+def _label(test: str) -> str:
+    """What a test is called: a comment that it begins with, else the test itself."""
+    text = test.strip()
+    return (text.partition("\n")[0].lstrip("# ") if text.startswith("#") else text)[:200]
 
 
 def _told(name: str, text: str) -> str:

@@ -212,3 +212,31 @@ class Tools(Protocol):
     def engine(self, model: Model) -> Engine: ...
 
     def sandbox(self) -> Sandbox: ...
+
+
+class ExportTable(Protocol):
+    """One table of a run: its name, its columns, and its rows, which can be read once, in order."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    @property
+    def rows(self) -> Iterator[tuple[Json, ...]]: ...
+
+
+class Exporter(Protocol):
+    """A form in which a run's tables leave evalkit. Registered under `evalkit.exporters`."""
+
+    def export(self, tables: Iterable[ExportTable], target: Path) -> list[Path]:
+        """Write the tables to `target`, a file or a folder as the form has it, whole or not at all; what was written.
+
+        Raises PrerequisiteError when a package is missing.
+        """
+        ...
+
+    def target(self, name: str) -> str:
+        """What the file or folder is called for a run of this name."""
+        ...

@@ -73,7 +73,7 @@ class Model(Struct, frozen=True):
     """A model as the spec names it, in long form.
 
     `source` has exactly one of `embedded`, `hub` (with `revision`), `path` or, for recorded answers,
-    `file` (with `fields`). `options` are the engine's own keys.
+    `file` (with `fields`; a list of files is several runs). `options` are the engine's own keys.
     """
 
     name: str

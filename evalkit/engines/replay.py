@@ -1,36 +1,28 @@
-"""Recorded answers: a file of rows, each with an item's id and the text that some model once gave.
+"""Recorded answers: rows with an item's id and the text that some model once gave.
 
 `.jsonl` and `.json` (a list of objects), each also `.gz`. Rows of one id are its samples in the order of the file; of
 one task and id, where `fields` says which field has the task, and of one turn, where it says which has the turn (a
-number; the smallest in the file is the first turn). Of line files only the places of the rows are held; a
-list has to be held whole.
+number; the smallest in the file is the first turn). Several files are several runs: the k-th answer to an item is the
+one of the k-th file.
+
+`fields: {likelihoods: NAME}` names the field with recorded log-probabilities: a list of numbers, one for each option in
+the order of the task. A row then has them, or a text, or both.
 """
 
 from __future__ import annotations
 
-import codecs
-import gzip
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
-
-import msgspec
-from msgspec import Raw
 
 from evalkit.core.digest import digest
 from evalkit.core.errors import DataError, SpecError
 from evalkit.core.ports import Notify, Rendered
-from evalkit.core.types import Completion, Fingerprint, Json, Model, Prompt, Request, Void
+from evalkit.core.types import Completion, Fingerprint, Likelihood, Model, Prompt, Request, Void
 from evalkit.engines.filedigest import cached_digest
+from evalkit.engines.recorded import DEFAULT_FIELDS, FURTHER, KNOWN_FIELDS, Place, Recorded, RowReader
+from evalkit.engines.recordings import open_rows, plain_name, reading
 
-_DEFAULT_FIELDS = {"id": "task_id", "text": "completion"}
-_KNOWN_FIELDS = ("id", "text", "task", "turn")
-_FIELDS_HINT = "name the fields of the file: {file: ..., fields: {id: task_id, text: completion}}"
 _FORMAT = "1"
-_BROKEN_FILE = (OSError, EOFError, zlib.error)
-_BROKEN_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class ReplayAdapter:
@@ -39,10 +31,12 @@ class ReplayAdapter:
     isolated = False
 
     def fingerprint(self, model: Model) -> Fingerprint:
-        """The file's digest and the names of its fields. Raises SpecError when it is not there."""
-        path = _file(model)
-        with _reading(path):
-            parts = {"file": cached_digest(path), "format": _FORMAT}
+        """The digests of the files and the names of their fields. Raises SpecError when one is not there."""
+        paths = _files(model)
+        parts = {"format": _FORMAT}
+        for number, path in enumerate(paths, 1):
+            with reading(path):
+                parts["file" if len(paths) == 1 else f"file {number}"] = cached_digest(path)
         return Fingerprint("replay", parts | {f"field {name}": field for name, field in _fields(model).items()}, True)
 
     def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
@@ -51,63 +45,102 @@ class ReplayAdapter:
     def rendered(self, model: Model, prompt: Prompt) -> Rendered | None:
         return None
 
+    def check_weighing(self, model: Model) -> None:
+        """Raises SpecError unless `fields` says where the recorded log-probabilities are."""
+        if "likelihoods" not in _fields(model):
+            raise SpecError(
+                f"model '{model.name}' has recorded answers only, and a task wants its options weighed",
+                hint="name the field with the log-probabilities, one for each option: fields: {likelihoods: logprobs}",
+            )
+
     def open(self, model: Model, notify: Notify) -> ReplayEngine:
         """Find every row.
 
-        Raises DataError with file, line and field for what cannot be read and for a row that has no id or no text, and
-        when there is no row at all.
+        Raises DataError with file, line and field for what cannot be read, for a row that has no id, or neither a text
+        nor likelihoods, for a field that no row has, and when there is no row at all.
         """
-        path = _file(model)
-        rows = _ListRows(path) if _plain_name(path).endswith(".json") else _LineRows(path)
-        return ReplayEngine(path, rows, _fields(model))
+        paths, fields = _files(model), _fields(model)
+        return ReplayEngine([_Recording(path, fields, alone=len(paths) == 1) for path in paths])
 
 
 class ReplayEngine:
-    """Answers from a file. What it does not hold is Void."""
+    """Answers from files. What they do not hold is Void."""
 
-    def __init__(self, path: Path, rows: _LineRows | _ListRows, fields: dict[str, str]) -> None:
-        self._path = path
-        self._rows = rows
-        self._fields = fields
-        self._places: dict[tuple[str, str, int], list[int]] = {}
-        for line, place, raw in rows.scan():
-            row = self._row(raw, line)
-            self._text(row, line)
-            name = (self._task(row, line), self._name(row, "id", line), self._turn(row, line))
-            self._places.setdefault(name, []).append(place)
-        self._first_turn = min((turn for _, _, turn in self._places), default=0)
-        if not self._places:
-            raise DataError(
-                "there is not a single row", hint="give the file with the recorded answers", where=str(path)
-            )
+    def __init__(self, recordings: Sequence[_Recording]) -> None:
+        self._recordings = recordings
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
-        """Recorded answers in the order of the file, after what is Void.
+        """Recorded answers in the order of the files, after what is Void.
 
         Raises SpecError for a later turn where no field says which turn a row is of.
         """
-        found: list[tuple[int, Request]] = []
+        found: list[list[tuple[int, Request]]] = [[] for _ in self._recordings]
         for request in requests:
-            places = self._places.get(self._asked(request), [])
-            if request.index < len(places):
-                found.append((places[request.index], request))
+            number, index = (0, request.index) if len(self._recordings) == 1 else (request.index, 0)
+            if number >= len(self._recordings):
+                reason = f"no recorded answer {number + 1}: there are {len(self._recordings)} files"
+                yield Void(request.key, reason, "engine")
+                continue
+            place = self._recordings[number].place(request, index)
+            if isinstance(place, str):
+                yield Void(request.key, place, "engine")
             else:
-                yield Void(request.key, self._absence(request, len(places)), "engine")
-        found.sort(key=lambda pair: pair[0])
-        raws = self._rows.read([place for place, _ in found])
-        for (_, request), raw in zip(found, raws, strict=True):
-            yield Completion(
-                key=request.key,
-                text=self._text(self._row(raw, 0), 0),
-                finish_reason="recorded",
-                effective=None,
-                prompt_sha256=digest(request.prompt),
-            )
+                found[number].append((place, request))
+        for recording, places in zip(self._recordings, found, strict=True):
+            yield from recording.answers(sorted(places, key=lambda pair: pair[0]))
 
     def close(self) -> None:
-        self._places = {}
+        self._recordings = ()
 
-    def _asked(self, request: Request) -> tuple[str, str, int]:
+
+class _Recording:
+    """One file. `alone`: its rows of one id are samples; otherwise it is one run of several, and has an id once."""
+
+    def __init__(self, path: Path, fields: dict[str, str], *, alone: bool) -> None:
+        self._path = path
+        self._rows = open_rows(path)
+        self._fields = fields
+        self._reader = RowReader(path, fields)
+        self._places: dict[Place, list[int]] = {}
+        for line, place, raw in self._rows.scan():
+            row = self._reader.row(raw, line)
+            self._reader.answer(row, line)
+            name = self._reader.place(row, line)
+            places = self._places.setdefault(name, [])
+            if places and not alone:
+                hint = "several files are several runs, each with one answer to an item"
+                raise self._reader.error(line, f"is a second answer to item '{name.item}'", hint=hint)
+            places.append(place)
+        self._first_turn = min((name.turn for name in self._places), default=0)
+        self._check_seen()
+
+    def _check_seen(self) -> None:
+        where = str(self._path)
+        if not self._places:
+            raise DataError("there is not a single row", hint="give the file with the recorded answers", where=where)
+        for name in FURTHER:
+            if name in self._fields and name not in self._reader.seen:
+                message = f"no row has a field '{self._fields[name]}', which `fields.{name}` names"
+                raise DataError(message, hint="`a.b` is the field b of what the field a holds", where=where)
+
+    def place(self, request: Request, index: int) -> int | str:
+        """Where the answer stands, or why there is none."""
+        places = self._places.get(self._asked(request), [])
+        if index < len(places):
+            return places[index]
+        item = f"item '{request.item}'" + (f" of task '{request.task}'" if "task" in self._fields else "")
+        item += f", turn {request.turn + 1}" if "turn" in self._fields else ""
+        if not places:
+            return f"no recorded answer for {item} in {self._path.name}"
+        return f"no recorded answer {index + 1} for {item}: {self._path.name} has {len(places)}"
+
+    def answers(self, places: Sequence[tuple[int, Request]]) -> Iterator[Completion | Void]:
+        """The answers at ascending places."""
+        raws = self._rows.read([place for place, _ in places])
+        for (_, request), raw in zip(places, raws, strict=True):
+            yield _answered(request, self._reader.answer(self._reader.row(raw, 0), 0))
+
+    def _asked(self, request: Request) -> Place:
         if request.turn and "turn" not in self._fields:
             raise SpecError(
                 f"task '{request.task}' asks several turns, and nothing says which of them a row of {self._path.name} "
@@ -115,170 +148,54 @@ class ReplayEngine:
                 hint="name the field that holds the turn's number: {file: ..., fields: {turn: turn}}",
             )
         task = request.task if "task" in self._fields else ""
-        return task, request.item, request.turn + self._first_turn
-
-    def _absence(self, request: Request, recorded: int) -> str:
-        item = f"item '{request.item}'" + (f" of task '{request.task}'" if "task" in self._fields else "")
-        item += f", turn {request.turn + 1}" if "turn" in self._fields else ""
-        if not recorded:
-            return f"no recorded answer for {item} in {self._path.name}"
-        return f"no recorded answer {request.index + 1} for {item}: {self._path.name} has {recorded}"
-
-    def _row(self, raw: bytes, line: int) -> dict[str, Raw]:
-        try:
-            return msgspec.json.decode(raw, type=dict[str, Raw])
-        except _BROKEN_JSON as error:
-            raise self._error(line, f"is not a JSON object ({error})", hint=_json_hint(error)) from error
-
-    def _task(self, row: dict[str, Raw], line: int) -> str:
-        """The row's task; the same for all where no field says it."""
-        return self._name(row, "task", line) if "task" in self._fields else ""
-
-    def _turn(self, row: dict[str, Raw], line: int) -> int:
-        """The row's turn; the same for all where no field says it."""
-        if "turn" not in self._fields:
-            return 0
-        value = self._value(row, "turn", line)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise self._error(line, f"field '{self._fields['turn']}' is not the number of a turn")
-        return value
-
-    def _name(self, row: dict[str, Raw], name: str, line: int) -> str:
-        value = self._value(row, name, line)
-        if value is None or isinstance(value, dict | list):
-            raise self._error(line, f"field '{self._fields[name]}' is no {name}")
-        return value if isinstance(value, str) else str(value)
-
-    def _text(self, row: dict[str, Raw], line: int) -> str:
-        value = self._value(row, "text", line)
-        if not isinstance(value, str):
-            raise self._error(line, f"field '{self._fields['text']}' is not a text")
-        return value
-
-    def _value(self, row: dict[str, Raw], name: str, line: int) -> Json:
-        field = self._fields[name]
-        if field not in row:
-            has = f"it has: {', '.join(row) or 'nothing'}"
-            raise self._error(line, f"has no field '{field}'", hint=f"{has}; {_FIELDS_HINT}")
-        try:
-            return msgspec.json.decode(row[field])
-        except _BROKEN_JSON as error:
-            raise self._error(line, f"field '{field}' cannot be read ({error})", hint=_json_hint(error)) from error
-
-    def _error(self, line: int, what: str, *, hint: str = "") -> DataError:
-        where = f"{self._path}:{line}" if line else str(self._path)
-        return DataError(f"the row {what}", hint=hint or _FIELDS_HINT, where=where)
+        return Place(task, request.item, request.turn + self._first_turn)
 
 
-class _LineRows:
-    """A file of one JSON object a line; a place is a byte offset (in the unpacked stream where it is packed)."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def scan(self) -> Iterator[tuple[int, int, bytes]]:
-        """Line number, place and content of every row; blank lines are no rows."""
-        number = place = 0
-        try:
-            with _open(self._path) as stream:
-                for number, line in enumerate(stream, 1):
-                    row = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-                    if row.strip():
-                        yield number, place + len(line) - len(row), row
-                    place += len(line)
-        except _BROKEN_FILE as error:
-            raise _unreadable(self._path, error, f"{self._path}:{number + 1}") from error
-
-    def read(self, places: Sequence[int]) -> Iterator[bytes]:
-        """The rows at ascending places, in one pass."""
-        if not places:
-            return
-        with _reading(self._path), _open(self._path) as stream:
-            for place in places:
-                stream.seek(place)
-                yield stream.readline()
+def _answered(request: Request, recorded: Recorded) -> Completion | Void:
+    known, wanted = recorded.likelihoods, len(request.continuations)
+    if wanted and len(known) != wanted:
+        has = f"{len(known)} recorded log-probabilities" if known else "no recorded log-probabilities"
+        return Void(request.key, f"{has} for the {wanted} options of item '{request.item}'", "engine")
+    if not wanted and recorded.text is None:
+        return Void(request.key, f"no recorded text for item '{request.item}', only log-probabilities", "engine")
+    return Completion(
+        key=request.key,
+        text="" if wanted or recorded.text is None else recorded.text,
+        finish_reason="recorded" if wanted else recorded.finish_reason,
+        effective=None,
+        prompt_sha256=digest(request.prompt),
+        prompt_tokens=recorded.prompt_tokens,
+        completion_tokens=None if wanted else recorded.completion_tokens,
+        seconds=recorded.seconds,
+        likelihoods=tuple(map(Likelihood, known)) if wanted else (),
+    )
 
 
-class _ListRows:
-    """A file that is one JSON list of objects; a place is a position in it, and stands for the line in messages."""
-
-    def __init__(self, path: Path) -> None:
-        with _reading(path), _open(path) as stream:
-            content = stream.read().removeprefix(codecs.BOM_UTF8)
-        if not content.strip():
-            self._rows = []
-            return
-        try:
-            self._rows = msgspec.json.decode(content, type=list[Raw])
-        except _BROKEN_JSON as error:
-            hint = _json_hint(error) or "one object a line belongs in a .jsonl file"
-            raise DataError(f"the file is not a JSON list ({error})", hint=hint, where=str(path)) from error
-
-    def scan(self) -> Iterator[tuple[int, int, bytes]]:
-        for place, raw in enumerate(self._rows):
-            yield place + 1, place, bytes(raw)
-
-    def read(self, places: Sequence[int]) -> Iterator[bytes]:
-        return (bytes(self._rows[place]) for place in places)
-
-
-def _open(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """What goes wrong with the file inside is a DataError that names it."""
-    try:
-        yield
-    except _BROKEN_FILE as error:
-        raise _unreadable(path, error, str(path)) from error
-
-
-def _unreadable(path: Path, error: Exception, where: str) -> DataError:
-    if isinstance(error, gzip.BadGzipFile):
-        hint = "fetch it again, or take .gz off its name if it is not packed"
-    elif isinstance(error, EOFError | zlib.error):
-        hint = "the file is cut off or damaged: fetch or write it again"
-    else:
-        hint = "check that the file can be read"
-    reason = (error.strerror if isinstance(error, OSError) else None) or error
-    return DataError(f"the recorded answers in {path.name} cannot be read ({reason})", hint=hint, where=where)
-
-
-def _json_hint(error: Exception) -> str:
-    """What to do about a value that is the matter; nothing where it may be the choice of the fields."""
-    if isinstance(error, UnicodeDecodeError):
-        return "save the file as UTF-8"
-    if isinstance(error, msgspec.ValidationError) and "out of range" in str(error):
-        return "write a number of so many digits as a text"
-    return ""
-
-
-def _plain_name(path: Path) -> str:
-    return path.name.removesuffix(".gz")
-
-
-def _file(model: Model) -> Path:
-    name = model.source.get("file")
-    if not isinstance(name, str):
+def _files(model: Model) -> list[Path]:
+    named = model.source.get("file")
+    names = [named] if isinstance(named, str) else named
+    if not names:
         raise SpecError(f"model '{model.name}' names no file of recorded answers", hint="add file: samples.jsonl")
+    return [_file(name) for name in names]
+
+
+def _file(name: str) -> Path:
     path = Path(name).expanduser()
     if not path.is_file():
         raise SpecError(f"the recorded answers {path} are not there", hint="check the path of model.file")
-    if not _plain_name(path).endswith((".json", ".jsonl")):
+    if not plain_name(path).endswith((".json", ".jsonl")):
         raise SpecError(f"{path.name} is no kind of file known here", hint="known: .jsonl, .json, and both with .gz")
     return path
 
 
 def _fields(model: Model) -> dict[str, str]:
     given = model.source.get("fields") or {}
-    unknown = sorted(set(given) - set(_KNOWN_FIELDS))
+    unknown = sorted(set(given) - set(KNOWN_FIELDS))
     if unknown:
         raise SpecError(
-            f"recorded answers have no field called '{unknown[0]}'", hint=f"known: {', '.join(_KNOWN_FIELDS)}"
+            f"recorded answers have no field called '{unknown[0]}'", hint=f"known: {', '.join(KNOWN_FIELDS)}"
         )
-    return _DEFAULT_FIELDS | given
+    return DEFAULT_FIELDS | given
 
 
 ADAPTER = ReplayAdapter()

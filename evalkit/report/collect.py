@@ -18,6 +18,7 @@ from msgspec import Struct, field
 
 from evalkit.core.runfolder import RunRecord
 from evalkit.core.types import SampleRow
+from evalkit.report.attempts import AttemptTally, pass_at_ks
 from evalkit.report.breakdown import means, rate
 from evalkit.report.results import (
     Answers,
@@ -69,6 +70,7 @@ class _Tally(Struct):
     limits: LimitTally = field(default_factory=LimitTally)
     readings: dict[str, ReadingTally] = field(default_factory=dict)
     criteria: dict[str, CriterionTally] = field(default_factory=dict)
+    attempts: AttemptTally = field(default_factory=AttemptTally)
 
     def add(self, row: SampleRow) -> None:
         self._add_cost(row)
@@ -106,6 +108,7 @@ class _Tally(Struct):
         if row.outcome != "score":
             item.judged += 1
             item.passed += not failed
+            self.attempts.add(row)
         if row.tests_total is not None:
             self.counts["tests_passed"] += row.tests_passed or 0
             self.counts["tests_total"] += row.tests_total
@@ -164,6 +167,8 @@ class _Tally(Struct):
             limits=self.limits.measure(sum(item.broken_reference for item in self.items.values())),
             readings={name: reading.measure() for name, reading in self.readings.items()},
             criteria={name: criterion.measure() for name, criterion in self.criteria.items()},
+            pass_at_k=pass_at_ks([(item.judged, item.passed) for item in self.items.values()], rate),
+            by_answer=self.attempts.measure(),
         )
 
 

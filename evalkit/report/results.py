@@ -103,8 +103,19 @@ class CriterionUse(Struct, frozen=True):
     whole: int
 
 
-class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
-    """What else was measured. `truncated` answers hit max_tokens; `classes` counts failed answers by their class."""
+class Attempt(Struct, frozen=True):
+    """The answers that were the `sample`-th to their items, from 0: how many were judged, how many passed."""
+
+    sample: int
+    judged: int
+    passed: int
+
+
+class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1", "pass_at_k": "pass@k"}):
+    """What else was measured. `truncated` answers hit max_tokens; `classes` counts failed answers by their class.
+
+    `pass_at_k` (by k) and `by_answer` are there where items have several answers.
+    """
 
     pass_at_1: Rate
     answers: Answers
@@ -119,6 +130,8 @@ class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
     limits: LimitUse = LimitUse()
     readings: dict[str, Reading] = {}
     criteria: dict[str, CriterionUse] = {}
+    pass_at_k: dict[str, Rate] = {}
+    by_answer: tuple[Attempt, ...] = ()
 
 
 class Measure(Struct, frozen=True):

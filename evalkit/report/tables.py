@@ -111,10 +111,11 @@ def results_frame(results: Results) -> pandas.DataFrame:
     """One row a measure: step, level (all, category or group), category, field, value, and its numbers."""
     import pandas
 
-    return pandas.DataFrame(_lines(results))
+    return pandas.DataFrame(measure_lines(results))
 
 
-def _lines(results: Results) -> list[dict[str, Any]]:
+def measure_lines(results: Results) -> list[dict[str, Any]]:
+    """The rows of `results_frame`."""
     lines: list[dict[str, Any]] = []
     for step_name in results.order:
         step = results.steps[step_name]

@@ -1,5 +1,5 @@
 """Programs judged by their tests: HumanEval's `check(candidate)`, lists of asserts (MBPP), texts for stdin with what
-must be printed (APPS, LiveCodeBench).
+must be printed (APPS, LiveCodeBench), inputs for which a reference answers (MBPP+).
 
 Sources of the rules: github.com/openai/human-eval (prompt + completion + test) and the mbpp folder of
 github.com/google-research/google-research (each assert of `test_list`). One real test of MBPP reads
@@ -14,9 +14,10 @@ import msgspec
 from msgspec import Struct
 
 from evalkit.core.errors import DataError, SpecError
-from evalkit.core.types import Completion, Execution, Json, Limits, Program, Reference, Sample, Score
+from evalkit.core.types import Completion, Execution, Json, Limits, Program, Reference, Sample, Score, Share
 from evalkit.scorers.extract_code import Code, Extract, called_name, extract, preamble
 from evalkit.scorers.plain import whole_answer
+from evalkit.scorers.reference_tests import Comparison, reference_test
 from evalkit.scorers.stdin_tests import stdin_tests
 
 
@@ -25,23 +26,35 @@ class CodeOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     `in_process` runs the tests in the program's own process: for tests that need its globals. A cheat can reach the
     verdict there, and every row says so.
+    `preamble`: whether what the prompt gives before the entry point (imports, helpers) runs before the answer. The
+    rule of each score says when it did, for it is worth points.
     `reference` is a program known to be right. With a `reference_factor` (the task's, or the spec's) an answer gets at
     most so many times its processor time, and never less than `reference_floor_s`.
+    The style `reference` compares answers with those of that program, for the lists of arguments in the fields `tests`:
+    equal or within `atol` (a field), with what JSON cannot hold restored by `values`.
     """
 
-    style: Literal["humaneval", "asserts", "stdin"]
-    tests: str
+    style: Literal["humaneval", "asserts", "stdin", "reference"]
+    tests: str | tuple[str, ...]
     prompt: str | None = None
     setup: str | None = None
     entry_point: str | None = None
     extract: Extract = "entry_point"
+    preamble: Literal["prompt", "none"] = "prompt"
     limits: Limits = Limits()
     in_process: bool = False
     reference: str | None = None
     reference_factor: float | None = None
     reference_floor_s: float = 1.0
+    atol: str | None = None
+    values: Literal["mbpp_plus"] | None = None
 
     def __post_init__(self) -> None:
+        if self.style == "reference":
+            if not (self.reference and self.entry_point):
+                raise ValueError("the style reference needs the fields reference and entry_point")
+        elif not isinstance(self.tests, str) or self.atol or self.values:
+            raise ValueError("several fields of tests, atol and values belong to the style reference")
         if self.style == "stdin" and (self.in_process or self.setup or self.entry_point):
             raise ValueError("programs of the style stdin are run whole: no in_process, setup or entry_point")
 
@@ -50,6 +63,7 @@ _STYLES: dict[str, Literal["asserts", "check", "stdin"]] = {
     "humaneval": "check",
     "asserts": "asserts",
     "stdin": "stdin",
+    "reference": "asserts",
 }
 
 
@@ -63,8 +77,11 @@ class CodeScorer:
             self._options = msgspec.convert(options, CodeOptions)
         except msgspec.ValidationError as error:
             rules = " | ".join(get_args(Extract))
-            known = "prompt, setup, entry_point, in_process, reference, reference_factor, reference_floor_s, limits"
-            hint = f"style: humaneval | asserts | stdin, tests: FIELD; also {known}, extract: {rules}"
+            known = (
+                "prompt, setup, entry_point, preamble: prompt | none, in_process, reference, reference_factor, "
+                "reference_floor_s, atol, values: mbpp_plus, limits"
+            )
+            hint = f"style: humaneval | asserts | stdin | reference, tests: FIELD; also {known}, extract: {rules}"
             raise SpecError(f"options of the scorer 'code': {error}", hint=hint) from error
         _check_reference(self._options)
 
@@ -121,17 +138,31 @@ class CodeScorer:
             value=1.0 if passed else 0.0,
             answer=code.text,
             error_class=None if passed else execution.outcome,
-            rule=code.rule,
+            rule=self._rule(sample, code),
             tests_passed=execution.tests_passed,
             tests_total=len(execution.tests),
+            readings=self._readings(execution),
         )
+
+    def _rule(self, sample: Sample, code: Code) -> str | None:
+        """The rule that found the program, and whether the prompt's own code runs before it: that is worth points."""
+        return f"{code.rule}, preamble" if self._preamble(sample, self._entry_point(sample)) else code.rule
+
+    def _readings(self, execution: Execution) -> dict[str, Share]:
+        """Of several lists of inputs, whether each of them alone is answered like the reference does."""
+        fields = self._options.tests
+        if isinstance(fields, str) or len(fields) < 2 or len(fields) != len(execution.tests):
+            return {}
+        return {
+            f"{field} alone": Share(float(test.passed)) for field, test in zip(fields, execution.tests, strict=True)
+        }
 
     def _extract(self, sample: Sample, completion: Completion, entry_point: str | None) -> Code:
         prompt = self._text(sample, self._options.prompt) if self._options.style == "humaneval" else ""
         return extract(whole_answer(sample, completion), self._options.extract, entry_point, prompt)
 
     def _preamble(self, sample: Sample, entry_point: str | None) -> str:
-        if self._options.style == "stdin":
+        if self._options.style == "stdin" or self._options.preamble == "none":
             return ""
         return preamble(self._text(sample, self._options.prompt), entry_point)
 
@@ -143,16 +174,36 @@ class CodeScorer:
         return called_name(self._tests(sample), self._text(sample, self._options.setup))
 
     def _tests(self, sample: Sample) -> tuple[str, ...]:
-        value = self._field(sample, self._options.tests)
+        fields = self._options.tests
+        if self._options.style == "reference":
+            comparison = self._comparison(sample)
+            names = (fields,) if isinstance(fields, str) else fields
+            return tuple(reference_test(name, self._field(sample, name), comparison) for name in names)
+        assert isinstance(fields, str)
+        value = self._field(sample, fields)
         if self._options.style == "stdin":
-            return stdin_tests(value, where=f"{sample.task}/{sample.id}, field '{self._options.tests}'")
+            return stdin_tests(value, where=f"{sample.task}/{sample.id}, field '{fields}'")
         if isinstance(value, str):
             return (value,)
         if isinstance(value, list | tuple) and value and all(isinstance(item, str) for item in value):
             joined = ("\n".join(value),)
             return joined if self._options.style == "humaneval" else tuple(value)
-        message = f"the field '{self._options.tests}' holds no tests"
+        message = f"the field '{fields}' holds no tests"
         raise DataError(message, hint="a text, or a list of texts", where=f"{sample.task}/{sample.id}")
+
+    def _comparison(self, sample: Sample) -> Comparison:
+        options, where = self._options, f"{sample.task}/{sample.id}"
+        atol = self._field(sample, options.atol) if options.atol else 0.0
+        if isinstance(atol, bool) or not isinstance(atol, int | float):
+            raise DataError(f"field '{options.atol}' is no number", where=where)
+        return Comparison(
+            id=sample.id,
+            entry_point=self._text(sample, options.entry_point),
+            reference=self._text(sample, options.reference),
+            atol=float(atol),
+            values=options.values,
+            where=where,
+        )
 
     def _text(self, sample: Sample, field: str | None) -> str:
         value = "" if field is None else self._field(sample, field)

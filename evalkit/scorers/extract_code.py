@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-Extract = Literal["entry_point", "first_block", "all_blocks", "closed_blocks", "none"]
+from evalkit.scorers.evalplus_code import sanitize
+
+Extract = Literal["entry_point", "first_block", "all_blocks", "closed_blocks", "evalplus", "none"]
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*$", re.MULTILINE)
 _START = re.compile(r"^(?:from\s+\S+\s+import\b|import\s+\w|(?:async\s+)?def\s+\w+\s*\(|class\s+\w|@\w)", re.MULTILINE)
@@ -40,6 +42,9 @@ def extract(answer: str, how: Extract, entry_point: str | None, prompt: str = ""
     """
     if how == "none":
         return _whole(answer, entry_point, prompt)
+    if how == "evalplus":
+        program = sanitize(answer, entry_point)
+        return Code(program, "evalplus") if program.strip() else NOTHING
     blocks = fenced_blocks(answer)
     if not blocks:
         return _unfenced(answer, entry_point, prompt)

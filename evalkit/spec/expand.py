@@ -136,6 +136,8 @@ class _Expander:
         """A relative path as seen from the main file's folder, wherever it was written."""
         if key not in ("path", "file", "adapter"):
             return node
+        if node.is_list:
+            return Node([self._moved(key, item) for item in node.items], node.place)
         return Node(self._seen_from_main(node.content, node.place), node.place)
 
     def _seen_from_main(self, text: str, place: Place | None) -> str:

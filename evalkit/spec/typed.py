@@ -36,7 +36,7 @@ def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Res
 
 def _model(name: str, model: Json, resolve: Resolve) -> Model:
     source = {key: model[key] for key in _SOURCE if key in model}
-    source |= {key: str(resolve(source[key])) for key in _PATHS if key in source}
+    source |= {key: _resolved(source[key], resolve) for key in _PATHS if key in source}
     if "file" in source:
         source.setdefault("fields", {})
     return Model(
@@ -49,6 +49,10 @@ def _model(name: str, model: Json, resolve: Resolve) -> Model:
         chat=model.get("chat"),
         options=model.get("options", {}),
     )
+
+
+def _resolved(path: Json, resolve: Resolve) -> Json:
+    return [str(resolve(one)) for one in path] if isinstance(path, list) else str(resolve(path))
 
 
 def _is_complete(suite: Json) -> bool:

@@ -20,7 +20,7 @@ from evalkit.tasks.shots import Examples, shots_of
 
 # Options of the scorers that ship with evalkit whose value is the name of a field. Templates are found by themselves.
 _FIELD_OPTIONS = {
-    "code": ("prompt", "tests", "setup", "entry_point"),
+    "code": ("prompt", "tests", "setup", "entry_point", "atol"),
     "exact": ("field",),
     "number": ("field",),
     "regex": ("field",),

@@ -17,6 +17,7 @@ from evalkit.core.types import Completion, Execution, Prompt, Sample, Score
 from evalkit.sandboxes.docker import ADAPTER
 from evalkit.scorers.code import CodeScorer
 from evalkit.stats.passk import pass_at_k
+from evalkit.tasks.sampling import draw
 
 _DATA = Path(__file__).parents[2].resolve().parent / "shared" / "data"
 # Below the 3, 8 and 12 s of the records: no program that passes needs 0.2 s, and what never ends costs most of these
@@ -303,3 +304,46 @@ def test_codegen_samples(sandbox: Sandbox) -> None:
     counts = {**expected["n_c"], **{name: [100, c] for name, c in passes.items()}}
     found = {k: fmean(pass_at_k(n, c, int(k)) for n, c in counts.values()) for k in expected["pass_at_k"]}
     assert found == pytest.approx(expected["pass_at_k"], abs=1e-12)
+
+
+# -- many inputs against a reference -----------------------------------------------------------------------------------
+
+_PLUS = {
+    "style": "reference",
+    "tests": ["base_input", "plus_input"],
+    "reference": "canonical_solution",
+    "entry_point": "entry_point",
+    "atol": "atol",
+    "values": "mbpp_plus",
+    "limits": {"wall_s": 60.0, "cpu_s": 20.0},
+}
+
+
+@pytest.fixture(scope="module")
+def some_of_mbpp_plus() -> dict[str, dict[str, Any]]:
+    """Forty of the 399 tasks, drawn by a seed; all of them take some three minutes."""
+    tasks = {row["task_id"]: row for row in load("mbppplus/mbppplus_v0.1.jsonl.gz")}
+    assert 399 == len(tasks)
+    return {name: tasks[name] for name in draw(dict.fromkeys(tasks, ""), 40, seed="0", task="mbpp_plus")}
+
+
+def test_mbpp_plus_references(sandbox: Sandbox, some_of_mbpp_plus: dict[str, dict[str, Any]]) -> None:
+    """The reference agrees with itself on every input, by each rule of comparison."""
+    answers = [Answer(row, row["canonical_solution"], row) for row in some_of_mbpp_plus.values()]
+    judged = rejudge(sandbox, {**_PLUS, "extract": "none"}, answers)
+    assert [(one.published["task_id"], one.score, one.execution) for one in judged if not one.passed] == []
+    assert 40 == len(judged)
+
+
+@pytest.mark.parametrize("name", ["llama3_8b_instruct", "mistral_7b_instruct"])
+def test_mbpp_plus_verdicts(name: str, sandbox: Sandbox, some_of_mbpp_plus: dict[str, dict[str, Any]]) -> None:
+    """EvalPlus's own verdicts on published answers to the same tasks."""
+    published = {f"Mbpp/{row['task_id']}": row for row in load(f"golden/mbpp_solutions/{name}.jsonl.gz")}
+    answers = [
+        Answer(row, published[task]["code"], published[task])
+        for task, row in some_of_mbpp_plus.items()
+        if task in published
+    ]
+    judged = rejudge(sandbox, {**_PLUS, "extract": "evalplus"}, answers)
+    assert wrong(judged, "published_plus_pass") == []
+    assert len(judged) > 30

@@ -98,6 +98,19 @@ def test_the_report_goes_where_the_spec_says(folder: Path, capsys: pytest.Captur
     assert "could not be copied to /proc/nowhere/first.md" in capsys.readouterr().err
 
 
+def test_export(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Into the run folder or elsewhere; the files are named, an unknown form names those that are known."""
+    assert cli._run(["run", "first.yaml"]) == 0
+    assert cli._run(["export", "last", "--to", "csv", "--into", "tables"]) == 0
+    assert "wrote tables/evaluation_results.csv" in capsys.readouterr().out
+    assert 11 == len((folder / "tables/answers.csv").read_text().splitlines())
+    assert cli._run(["export", "last", "--to", "xlsx"]) == 0
+    [run] = (folder / "runs").iterdir()
+    assert (run / f"{run.name}.xlsx").is_file()
+    assert cli._run(["export", "last", "--to", "xls"]) == 2
+    assert "did you mean 'xlsx'?" in capsys.readouterr().err
+
+
 def test_expand_and_why(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The long form is a spec that gives the same long form; `--why` names file and line."""
     capsys.readouterr()

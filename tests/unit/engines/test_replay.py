@@ -301,3 +301,92 @@ def test_turns_that_nothing_tells_apart_are_refused(tmp_path: Path) -> None:
 
 def turn_request(turn: int, index: int) -> Request:
     return Request(f"{turn}/{index}", "t", "a", Prompt(text="?"), SamplingParams(), index, turn)
+
+
+# -- what else was recorded, and several runs --------------------------------------------------------------------------
+
+REPLY = {"usage": {"prompt_tokens": 12, "completion_tokens": 34.0}, "choices": [{"text": "x", "end": "length"}]}
+
+
+def test_tokens_time_and_ending_are_read(tmp_path: Path) -> None:
+    """A whole reply of a server is a row; a dotted name leads into it, a number in it into a list."""
+    path = written(tmp_path, "s.jsonl", [{"task_id": 1, "reply": REPLY, "took": 1.5}, {"task_id": 2, "reply": REPLY}])
+    fields = {
+        "text": "reply.choices.0.text",
+        "finish_reason": "reply.choices.0.end",
+        "prompt_tokens": "reply.usage.prompt_tokens",
+        "completion_tokens": "reply.usage.completion_tokens",
+        "seconds": "took",
+    }
+    found = answers(recorded(path, **fields), ("1", 0), ("2", 0))
+    seen = [
+        (one.text, one.finish_reason, one.prompt_tokens, one.completion_tokens, one.seconds)
+        for one in found.values()
+        if isinstance(one, Completion)
+    ]
+    assert [("x", "length", 12, 34, 1.5), ("x", "length", 12, 34, None)] == seen
+
+
+@pytest.mark.parametrize(
+    ("word", "end"),
+    [("stop", "stop"), ("length", "length"), ("max_tokens", "length"), ("tool_calls", "recorded"), (None, "recorded")],
+)
+def test_endings_in_the_words_of_servers(tmp_path: Path, word: str | None, end: str) -> None:
+    """What is none of the two is not known."""
+    path = written(tmp_path, "s.jsonl", [{"task_id": 1, "completion": "x", "end": word}])
+    found = answers(recorded(path, finish_reason="end"), ("1", 0))["1-0"]
+    assert isinstance(found, Completion)
+    assert end == found.finish_reason
+
+
+@pytest.mark.parametrize(
+    ("row", "fields", "message"),
+    [
+        ({"took": "long"}, {"seconds": "took"}, "field 'took' is no number of 0 or more"),
+        ({"took": -1}, {"seconds": "took"}, "field 'took' is no number of 0 or more"),
+        ({"took": True}, {"seconds": "took"}, "field 'took' is no number of 0 or more"),
+        ({"tokens": 1.5}, {"completion_tokens": "tokens"}, "field 'tokens' is no whole number"),
+        ({"end": 1}, {"finish_reason": "end"}, "field 'end' is not a text"),
+        ({"a": {"b": 1}}, {"seconds": "a.c"}, "no row has a field 'a.c', which `fields.seconds` names"),
+        ({"a": 1}, {"seconds": "b"}, "no row has a field 'b', which `fields.seconds` names"),
+        ({"a": 1}, {"text": "a.b"}, "has no field 'a.b'"),
+    ],
+)
+def test_a_bad_value_beside_the_answer_is_named(
+    tmp_path: Path, row: dict[str, object], fields: dict[str, str], message: str
+) -> None:
+    """A misspelt name would lose a column in silence."""
+    path = written(tmp_path, "s.jsonl", [{"task_id": 1, "completion": "x", **row}])
+    with pytest.raises(DataError, match=message):
+        ADAPTER.open(recorded(path, **fields), lambda text: None)
+
+
+def runs_of(*paths: Path) -> Model:
+    return Model("recorded", "replay", {"file": [str(path) for path in paths]})
+
+
+def test_several_files_are_several_runs(tmp_path: Path) -> None:
+    """The k-th answer is that of the k-th file, also where another file lacks the item."""
+    first = written(tmp_path, "1.jsonl", [{"task_id": 1, "completion": "a"}, {"task_id": 2, "completion": "b"}])
+    second = written(tmp_path, "2.json", [{"task_id": 2, "completion": "c"}])
+    third = written(tmp_path, "3.jsonl.gz", [{"task_id": 2, "completion": "e"}, {"task_id": 1, "completion": "d"}])
+    model = runs_of(first, second, third)
+    found = answers(model, *((item, index) for item in ("1", "2") for index in range(4)))
+    assert {
+        "1-0": "a",
+        "1-1": "no recorded answer for item '1' in 2.json",
+        "1-2": "d",
+        "1-3": "no recorded answer 4: there are 3 files",
+        "2-0": "b",
+        "2-1": "c",
+        "2-2": "e",
+        "2-3": "no recorded answer 4: there are 3 files",
+    } == {key: answer.text if isinstance(answer, Completion) else answer.reason for key, answer in found.items()}
+    assert ADAPTER.fingerprint(model) != ADAPTER.fingerprint(runs_of(second, first, third))
+
+
+def test_a_run_has_one_answer_to_an_item(tmp_path: Path) -> None:
+    """Otherwise nobody could say which of them belongs to the run."""
+    model = runs_of(written(tmp_path, "1.jsonl", ROWS), written(tmp_path, "2.jsonl", ROWS[:1]))
+    with pytest.raises(DataError, match="is a second answer to item 'a/1'"):
+        ADAPTER.open(model, lambda text: None)

@@ -428,3 +428,23 @@ def test_answers_that_nothing_scores_are_neither_void_nor_zero(row: Build) -> No
     assert (step.all.score, step.all.scored, step.all.unscored, step.macro.categories) == (0.5, 2, 2, 1)
     schema = json.loads((resources.files("evalkit.report") / "schema" / "results.schema.json").read_text())
     jsonschema.validate(json.loads(encode(collect(rows, RUN))), schema)
+
+
+def test_several_answers_to_an_item(row: Build) -> None:
+    """pass@k over the items that have k judged answers, and each answer in turn; nothing of both for single answers."""
+    outcomes = {"a": "p---", "b": "pp--", "c": "pv--"}
+    names = {"p": "pass", "-": "fail", "v": "void"}
+    rows = [
+        row(id=item, sample=index, outcome=names[mark])
+        for item, marks in outcomes.items()
+        for index, mark in enumerate(marks)
+    ]
+    metrics = step_of(rows).all.metrics
+    assert {"1": 3, "2": 3} == {k: rate.n for k, rate in metrics.pass_at_k.items()}
+    assert metrics.pass_at_k["1"] == metrics.pass_at_1
+    assert metrics.pass_at_k["2"].score == pytest.approx((1 / 2 + 5 / 6 + 2 / 3) / 3)
+    assert [(0, 3, 3), (1, 2, 1), (2, 3, 0), (3, 3, 0)] == [
+        (one.sample, one.judged, one.passed) for one in metrics.by_answer
+    ]
+    single = step_of([row(id="a"), row(id="b")]).all.metrics
+    assert ({}, ()) == (single.pass_at_k, single.by_answer)

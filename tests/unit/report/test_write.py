@@ -355,3 +355,14 @@ def test_the_page_says_what_stands_before_each_item(tmp_path: Path) -> None:
     }
     (folder / "evalkit.lock").write_text(json.dumps(lock))
     assert "2 solved examples before each item, from …/train.jsonl (abababababab)." in report_of(folder)
+
+
+def test_answers_side_by_side(tmp_path: Path, row: Build) -> None:
+    """A line for each k and one for each answer; a category that was answered less often has a dash."""
+    rows = [row(id=item, sample=index, outcome="pass" if index else "fail") for item in "ab" for index in range(2)]
+    rows += [row(id="c", category="d", prompt_tokens=None)]
+    report = report_of(make_folder(tmp_path, rows))
+    assert "| c | 50.0 % | 9.5 to 90.5 % | 100.0 % | 34.2 to 100.0 % |" in report
+    assert "| d | 100.0 % | 20.7 to 100.0 % | – | – |" in report
+    assert "| 1 | 0 of 2 | 1 of 1 | 1 of 3 |\n| 2 | 2 of 2 | – | 2 of 2 |\n" in report
+    assert "An answer took 4.0 tokens and 0.5 s on average." in report

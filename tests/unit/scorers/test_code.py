@@ -66,9 +66,9 @@ def test_no_code_is_a_failure_without_an_execution() -> None:
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
-        ("passed", Score("pass", 1.0, _F, None, "entry_point", 1, 2)),
-        ("wrong_answer", Score("fail", 0.0, _F, "wrong_answer", "entry_point", 1, 2)),
-        ("violation", Score("fail", 0.0, _F, "violation", "entry_point", 1, 2)),
+        ("passed", Score("pass", 1.0, _F, None, "entry_point, preamble", 1, 2)),
+        ("wrong_answer", Score("fail", 0.0, _F, "wrong_answer", "entry_point, preamble", 1, 2)),
+        ("violation", Score("fail", 0.0, _F, "violation", "entry_point, preamble", 1, 2)),
     ],
 )
 def test_score(outcome: types.ExecutionClass, expected: Score) -> None:
@@ -169,3 +169,16 @@ def test_the_reference_of_a_program_for_stdin_is_run_whole() -> None:
     assert reference is not None
     assert answer is not None
     assert reference.program == replace(answer, code="print(2 * int(input()))")
+
+
+def test_the_preamble_is_an_option_and_part_of_the_rule() -> None:
+    """It is worth points: a score says whether the prompt's own code ran before the answer."""
+    row, answer = sample(_ROW), completion(f"```python\n{_F}```")
+    passed = Execution("k", "passed", ())
+    with_it, without = CodeScorer(_HUMANEVAL), CodeScorer({**_HUMANEVAL, "preamble": "none"})
+    assert ["entry_point, preamble", "entry_point"] == [
+        scorer.score(row, answer, passed).rule for scorer in (with_it, without)
+    ]
+    program = without.program(row, answer)
+    assert program is not None
+    assert "" == program.preamble
