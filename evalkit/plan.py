@@ -17,7 +17,7 @@ from evalkit.core.digest import digest, digest_text
 from evalkit.core.errors import SpecError
 from evalkit.core.ports import Notify, Scorer, Store
 from evalkit.core.runfolder import Lock, ModelLock, TaskLock
-from evalkit.core.types import Fingerprint, Json, Limits, Model, Prompt
+from evalkit.core.types import Fingerprint, Json, Limits, Model, Prompt, Request, Sample, SamplingParams
 from evalkit.spec.model import BenchStep, SampleRule, Spec, Task, TaskUse, sampling
 from evalkit.steps.bench import Arm, Bench, cells, chunks, reference_of, trial_of
 from evalkit.tasks.datasets import read_rows
@@ -56,7 +56,7 @@ class PlannedStep(Struct, frozen=True):
 
     `programs_cached` is None where it cannot be known: nothing is executed, or no sandbox engine answers. `references`
     are programs known to be right whose own time limits others, `references_cached` those of them that are timed
-    already; None where that cannot be known.
+    already; None where that cannot be known. `continuations` are to be weighed, and cost no completion tokens.
     """
 
     name: str
@@ -74,6 +74,7 @@ class PlannedStep(Struct, frozen=True):
     work: Bench
     references: int = 0
     references_cached: int | None = None
+    continuations: int = 0
 
 
 class Plan(Struct, frozen=True):
@@ -130,6 +131,8 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
     if model.name not in fingerprints:
         fingerprints[model.name] = registry.load("engines", model.engine).fingerprint(model)
     arms = tuple(_arm(spec, step, use, sources) for use in spec.suites[step.suite])
+    if any(arm.weighs for arm in arms):
+        registry.load("engines", model.engine).check_weighing(model)
     return Bench(step, model, fingerprints[model.name], arms, sources.salt, spec.cost.get("gpu_hour"))
 
 
@@ -164,16 +167,17 @@ def with_limits(options: dict[str, Json], sandbox: dict[str, Json]) -> dict[str,
 
 
 def _planned(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
-    tasks, missing = [], []
+    tasks: list[PlannedTask] = []
+    missing: list[Request] = []
     for arm in bench.arms:
-        keys = [(cell.request.key, cell.sample) for cell in cells(bench, arm)]
-        wanted = dict(keys)  # equal prompts are asked once
+        requests = [cell.request for cell in cells(bench, arm)]
+        wanted = {request.key: request for request in requests}  # equal prompts are asked once
         known = sources.store.known("completions", wanted)
-        cached = sum(key in known for key, _ in keys)
-        tasks.append(PlannedTask(arm.category, arm.task, arm.split, len(arm.samples), len(keys), cached))
-        missing += [(sample, arm.sampling.max_tokens) for key, sample in wanted.items() if key not in known]
+        cached = sum(request.key in known for request in requests)
+        tasks.append(PlannedTask(arm.category, arm.task, arm.split, len(arm.samples), len(requests), cached))
+        missing += [request for key, request in wanted.items() if key not in known]
     references, timed = _references(bench, sources)
-    tokens, exact = _prompt_tokens(bench.model, [sample.prompt for sample, _ in missing])
+    tokens, exact = _prompt_tokens(bench.model, [request.prompt for request in missing])
     return PlannedStep(
         name=bench.step.name,
         verb="bench",
@@ -183,7 +187,8 @@ def _planned(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
         cached=sum(task.cached for task in tasks),
         programs_cached=_programs_stored(bench, sources),
         prompt_tokens=tokens,
-        max_completion_tokens=sum(ceiling for _, ceiling in missing),
+        max_completion_tokens=sum(request.sampling.max_tokens for request in missing if not request.continuations),
+        continuations=sum(len(request.continuations) for request in missing),
         tokens_exact=exact,
         why=_why(spec, bench, tasks, sources.previous),
         tasks=tuple(tasks),
@@ -245,7 +250,8 @@ def task_locks(spec: Spec, bench: Bench) -> tuple[TaskLock, ...]:
 
 
 def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
-    drawn = shape(arm.samples)
+    drawn, weighs = shape(arm.samples), arm.weighs
+    prompts = [_asked(arm, sample, prompt) for sample, prompt in zip(arm.samples, drawn.prompts, strict=True)]
     return TaskLock(
         step=bench.step.name,
         category=arm.category,
@@ -254,14 +260,20 @@ def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
         origin=arm.origin,
         sha256=arm.sha256,
         items=drawn.ids,
-        prompts=digest_text("".join(drawn.prompts)),
+        prompts=digest_text("".join(prompts)),
         model=bench.model.name,
         policy=arm.policy.name,
-        samples=arm.policy.samples,
-        sampling=arm.sampling,
+        samples=1 if weighs else arm.policy.samples,
+        sampling=None if weighs else arm.sampling,
         source=task.source,
         license=task.license,
     )
+
+
+def _asked(arm: Arm, sample: Sample, prompt: str) -> str:
+    """The digest of a prompt, and of what is weighed after it."""
+    continuations = arm.scorer.continuations(sample)
+    return digest([prompt, continuations]) if continuations else prompt
 
 
 def _why(spec: Spec, bench: Bench, tasks: Sequence[PlannedTask], before: Lock | None) -> str:
@@ -299,7 +311,9 @@ def _task_change(new: TaskLock, old: TaskLock) -> Iterator[str]:
         yield f"{added} new items"
     elif new.prompts != old.prompts and new.items == old.items:
         yield "the prompts changed"
-    for name in new.sampling.__struct_fields__:
+    if (new.sampling is None) != (old.sampling is None):
+        yield "answers are now generated" if old.sampling is None else "continuations are now weighed"
+    for name in SamplingParams.__struct_fields__ if new.sampling and old.sampling else ():
         then, this = getattr(old.sampling, name), getattr(new.sampling, name)
         if then != this:
             yield f"{name} changed from {then} to {this}"

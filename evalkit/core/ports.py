@@ -35,6 +35,7 @@ class Engine(Protocol):
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
         """Answers as they finish, in any order, exactly one for each request.
 
+        A request with `continuations` is answered by their likelihoods, one for each, finite, in the request's order.
         Raises ContractError when the back end used other sampling parameters than were asked for.
         """
         ...
@@ -57,6 +58,13 @@ class EngineAdapter(Protocol):
 
     def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
         """Tokens of each prompt by the model's own tokenizer, or None where that is not at hand yet."""
+        ...
+
+    def check_weighing(self, model: Model) -> None:
+        """Raises SpecError, with what to do, for a model that cannot say how likely a continuation is.
+
+        Asked before anything is, where a task needs it. As cheap as `fingerprint`.
+        """
         ...
 
     def open(self, model: Model, notify: Notify) -> Engine:

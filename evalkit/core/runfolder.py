@@ -60,7 +60,7 @@ class TaskLock(Struct, frozen=True, kw_only=True):
 
     `origin` is where the rows came from as a portable name (`package name==version member`, `hub id@revision`, a file
     name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all prompts,
-    `sampling` what was declared.
+    `sampling` what was declared; None where continuations are weighed, for which it means nothing.
     """
 
     step: str
@@ -74,7 +74,7 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     model: str = ""
     policy: str = ""
     samples: int = 1
-    sampling: SamplingParams = SamplingParams()
+    sampling: SamplingParams | None = SamplingParams()
     source: str = ""
     license: str = ""
 

@@ -17,7 +17,7 @@ Json: TypeAlias = Any
 
 Role = Literal["system", "user", "assistant"]
 Outcome = Literal["pass", "fail", "score", "void"]
-FinishReason = Literal["stop", "length", "recorded"]
+FinishReason = Literal["stop", "length", "recorded", "weighed"]
 ExecutionClass = Literal[
     "passed",
     "wrong_answer",
@@ -133,18 +133,28 @@ class Request(Struct, frozen=True):
 class Likelihood(Struct, frozen=True):
     """How likely a model holds a continuation: the sum of its tokens' log-probabilities (natural logarithm).
 
-    `greedy`: each of its `tokens` is the most likely one at its place.
+    `greedy`: each of its `tokens` is the most likely one at its place. Both are None where the back end does not say.
     """
 
     logprob: float
-    tokens: int
-    greedy: bool
+    tokens: int | None = None
+    greedy: bool | None = None
+
+
+class Weighed(Struct, frozen=True):
+    """A continuation with its likelihood, as a row tells it."""
+
+    continuation: str
+    logprob: float
+    tokens: int | None = None
+    greedy: bool | None = None
 
 
 class Completion(Struct, frozen=True):
     """One answer. `effective` is what the back end really used; `seconds` is this answer's share of its batch.
 
-    `likelihoods` are those of the request's `continuations`, in their order; such a completion has no text.
+    `likelihoods` are those of the request's `continuations`, in their order; such a completion has no text, no tokens
+    of its own and no sampling parameters: its finish reason is `weighed` (or `recorded`), its `effective` None.
     """
 
     key: str
@@ -274,7 +284,7 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     `sample` is the index among the k answers to one item, `completion` the key it is stored under. `sandbox_s` is the
     program's wall time, `limits` are those that held for it. `reference` says how the reference program ended whose
     time limits this one; None where there is none. `in_process`: the tests ran where the program could reach its
-    verdict.
+    verdict. `likelihoods` are what the model made of the options where it was not to write but to weigh.
     """
 
     step: str
@@ -316,6 +326,7 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     reference: ExecutionClass | None = None
     in_process: bool = False
     readings: dict[str, Share] = {}
+    likelihoods: tuple[Weighed, ...] = ()
 
 
 class Progress(Struct, frozen=True):

@@ -3,6 +3,9 @@
 `.jsonl` and `.json` (a list of objects), each also `.gz`. Rows of one id are its samples in the order of the file; of
 one task and id, where `fields` says which field has the task. Of line files only the places of the rows are held; a
 list has to be held whole.
+
+`fields: {likelihoods: NAME}` names the field with recorded log-probabilities: a list of numbers, one for each option in
+the order of the task. A row then has them, or a text, or both.
 """
 
 from __future__ import annotations
@@ -21,11 +24,11 @@ from msgspec import Raw
 from evalkit.core.digest import digest
 from evalkit.core.errors import DataError, SpecError
 from evalkit.core.ports import Notify
-from evalkit.core.types import Completion, Fingerprint, Json, Model, Prompt, Request, Void
+from evalkit.core.types import Completion, Fingerprint, Json, Likelihood, Model, Prompt, Request, Void
 from evalkit.engines.filedigest import cached_digest
 
 _DEFAULT_FIELDS = {"id": "task_id", "text": "completion"}
-_KNOWN_FIELDS = ("id", "text", "task")
+_KNOWN_FIELDS = ("id", "text", "task", "likelihoods")
 _FIELDS_HINT = "name the fields of the file: {file: ..., fields: {id: task_id, text: completion}}"
 _FORMAT = "1"
 _BROKEN_FILE = (OSError, EOFError, zlib.error)
@@ -47,11 +50,19 @@ class ReplayAdapter:
     def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
         return None
 
+    def check_weighing(self, model: Model) -> None:
+        """Raises SpecError unless `fields` says where the recorded log-probabilities are."""
+        if "likelihoods" not in _fields(model):
+            raise SpecError(
+                f"model '{model.name}' has recorded answers only, and a task wants its options weighed",
+                hint="name the field with the log-probabilities, one for each option: fields: {likelihoods: logprobs}",
+            )
+
     def open(self, model: Model, notify: Notify) -> ReplayEngine:
         """Find every row.
 
-        Raises DataError with file, line and field for what cannot be read and for a row that has no id or no text, and
-        when there is no row at all.
+        Raises DataError with file, line and field for what cannot be read and for a row that has no id, or neither a
+        text nor likelihoods, and when there is no row at all.
         """
         path = _file(model)
         rows = _ListRows(path) if _plain_name(path).endswith(".json") else _LineRows(path)
@@ -68,7 +79,8 @@ class ReplayEngine:
         self._places: dict[tuple[str, str], list[int]] = {}
         for line, place, raw in rows.scan():
             row = self._row(raw, line)
-            self._text(row, line)
+            if not self._likelihoods(row, line):
+                self._text(row, line)
             self._places.setdefault((self._task(row, line), self._name(row, "id", line)), []).append(place)
         if not self._places:
             raise DataError(
@@ -87,16 +99,26 @@ class ReplayEngine:
         found.sort(key=lambda pair: pair[0])
         raws = self._rows.read([place for place, _ in found])
         for (_, request), raw in zip(found, raws, strict=True):
-            yield Completion(
-                key=request.key,
-                text=self._text(self._row(raw, 0), 0),
-                finish_reason="recorded",
-                effective=None,
-                prompt_sha256=digest(request.prompt),
-            )
+            yield self._answer(request, self._row(raw, 0))
 
     def close(self) -> None:
         self._places = {}
+
+    def _answer(self, request: Request, row: dict[str, Raw]) -> Completion | Void:
+        known, wanted = self._likelihoods(row, 0), len(request.continuations)
+        if wanted and len(known) != wanted:
+            has = f"{len(known)} recorded log-probabilities" if known else "no recorded log-probabilities"
+            return Void(request.key, f"{has} for the {wanted} options of item '{request.item}'", "engine")
+        if not wanted and "likelihoods" in self._fields and not isinstance(self._given(row, "text"), str):
+            return Void(request.key, f"no recorded text for item '{request.item}', only log-probabilities", "engine")
+        return Completion(
+            key=request.key,
+            text="" if wanted else self._text(row, 0),
+            finish_reason="recorded",
+            effective=None,
+            prompt_sha256=digest(request.prompt),
+            likelihoods=tuple(map(Likelihood, known)) if wanted else (),
+        )
 
     def _absence(self, request: Request, recorded: int) -> str:
         item = f"item '{request.item}'" + (f" of task '{request.task}'" if "task" in self._fields else "")
@@ -125,6 +147,23 @@ class ReplayEngine:
         if not isinstance(value, str):
             raise self._error(line, f"field '{self._fields['text']}' is not a text")
         return value
+
+    def _likelihoods(self, row: dict[str, Raw], line: int) -> list[float]:
+        """The row's log-probabilities; none where no field says them, or this row has none."""
+        value = self._given(row, "likelihoods")
+        if value is None:
+            return []
+        numbers = isinstance(value, list) and all(
+            isinstance(one, int | float) and not isinstance(one, bool) and one <= 0 for one in value
+        )
+        if not numbers or not value:
+            hint = "one number for each option, none of them above 0: [-3.2, -11.5, -8.1, -9.9]"
+            raise self._error(line, f"field '{self._fields['likelihoods']}' is no list of log-probabilities", hint=hint)
+        return [float(one) for one in value]
+
+    def _given(self, row: dict[str, Raw], name: str) -> Json:
+        """The value of a field that a row need not have."""
+        return self._value(row, name, 0) if self._fields.get(name) in row else None
 
     def _value(self, row: dict[str, Raw], name: str, line: int) -> Json:
         field = self._fields[name]

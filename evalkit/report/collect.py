@@ -153,6 +153,7 @@ class _Tally(Struct):
     prompt_tokens: _Sum = field(default_factory=_Sum)
     completion_tokens: _Sum = field(default_factory=_Sum)
     generation: _Sum = field(default_factory=_Sum)
+    weighing: _Sum = field(default_factory=_Sum)
     sandbox: _Sum = field(default_factory=_Sum)
     usd: _Sum = field(default_factory=_Sum)
     limits: _LimitTally = field(default_factory=_LimitTally)
@@ -178,8 +179,12 @@ class _Tally(Struct):
         if row.text is None and row.outcome == "void":
             return  # nothing came back, so nothing is known of it
         self.prompt_tokens.add(row.prompt_tokens)
-        self.completion_tokens.add(row.completion_tokens)
-        self.generation.add(row.seconds)
+        if row.likelihoods:
+            self.counts["weighed"] += 1
+            self.weighing.add(row.seconds)
+        else:
+            self.completion_tokens.add(row.completion_tokens)
+            self.generation.add(row.seconds)
         self.usd.add(row.usd)
 
     def _add_score(self, row: SampleRow, item: _Item, score: float) -> None:
@@ -227,10 +232,11 @@ class _Tally(Struct):
                 scored=counts["n"] - counts["void"],
                 passed=counts["passed"],
                 void=counts["void"],
+                weighed=counts["weighed"],
             ),
             tests=Tests(counts["tests_passed"], total, counts["tests_passed"] / total if total else None),
             tokens=Tokens(_whole(self.prompt_tokens.value), _whole(self.completion_tokens.value)),
-            seconds=Seconds(self.generation.value, self.sandbox.value),
+            seconds=Seconds(self.generation.value, self.sandbox.value, self.weighing.value),
             truncated=counts["truncated"],
             truncated_failed=counts["truncated_failed"],
             no_answer=sum(self.classes[name] for name in NO_ANSWER),

@@ -28,7 +28,8 @@ class Rate(Struct, frozen=True):
 class Answers(Struct, frozen=True):
     """Answers, not items: `candidates` are all that were generated, `n` the selected ones, scored or void.
 
-    `passed` are the scored answers whose outcome is a pass; where scores are shares, none is.
+    `passed` are the scored answers whose outcome is a pass; where scores are shares, none is. Of the candidates,
+    `weighed` were not generated: the model said how likely given continuations are.
     """
 
     candidates: int
@@ -36,6 +37,7 @@ class Answers(Struct, frozen=True):
     scored: int
     passed: int
     void: int
+    weighed: int = 0
 
 
 class Tests(Struct, frozen=True):
@@ -54,10 +56,12 @@ class Tokens(Struct, frozen=True):
 
 
 class Seconds(Struct, frozen=True):
-    """Summed over all candidates: the answers' shares of their batches, and wall time of programs in the sandbox."""
+    """Summed over all candidates: shares of their batches of answers that were generated, of those that were weighed,
+    and wall time of programs in the sandbox."""
 
     generation: float | None
     sandbox: float | None
+    weighing: float | None = None
 
 
 class LimitUse(Struct, frozen=True):
@@ -106,6 +110,11 @@ class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1"}):
     usd: float | None
     limits: LimitUse = LimitUse()
     readings: dict[str, Reading] = {}
+
+    @property
+    def generated(self) -> bool:
+        """Whether any answer was generated: of weighed ones none can be cut off."""
+        return not self.answers.weighed or self.answers.candidates > self.answers.weighed + self.answers.void
 
 
 class Measure(Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from evalkit.core.ports import Store
-from evalkit.core.types import Completion, Execution, SampleRow, Score, Void
+from evalkit.core.types import Completion, Execution, Request, SampleRow, Score, Void, Weighed
 from evalkit.steps.bench import Arm, Bench, Cell, Trial, cells, chunks, limits_of, trial_of
 
 _CHUNK = 256
@@ -114,4 +114,15 @@ def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, trie
         reference=tried.reference.outcome if tried.reference else None,
         in_process=execution.in_process if execution else False,
         readings=score.readings,
+        likelihoods=_weighed(cell.request, completion),
+    )
+
+
+def _weighed(request: Request, completion: Completion | None) -> tuple[Weighed, ...]:
+    """What the completion says of each continuation; nothing for one that was generated."""
+    if completion is None:
+        return ()
+    return tuple(
+        Weighed(text, known.logprob, known.tokens, known.greedy)
+        for text, known in zip(request.continuations, completion.likelihoods, strict=True)
     )

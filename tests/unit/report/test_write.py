@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 
 from evalkit.core.errors import DataError, SpecError
 from evalkit.core.runfolder import Lock, ModelLock, RunRecord, TaskLock
-from evalkit.core.types import Limits, Message, Prompt, SampleRow, SamplingParams, TestResult
+from evalkit.core.types import Limits, Message, Prompt, SampleRow, SamplingParams, TestResult, Weighed
 from evalkit.report.render import environment
 from evalkit.report.write import write
 
@@ -327,3 +327,18 @@ def test_unknown_template(tmp_path: Path, row: Build) -> None:
     with pytest.raises(SpecError, match="nosuch") as error:
         write(make_folder(tmp_path, [row()], template="nosuch"))
     assert error.value.hint == "templates: run"
+
+
+def test_the_report_tells_weighed_answers_apart(tmp_path: Path, row: Build) -> None:
+    """No rate, no cut-off count, and what such numbers do not say."""
+    known = (Weighed(" A", -1.0, 1, True), Weighed(" B", -2.0, 1, False))
+    one = row(
+        likelihoods=known, text="", finish_reason="weighed", completion_tokens=None, effective=None, outcome="fail"
+    )
+    text = report_of(make_folder(tmp_path, [one]))
+    assert "| c | 1 | \u2013 | 0.5 s | 10 | \u2013 | \u2013 |" in text
+    assert "none: continuations were weighed" in text
+    assert "What the model would write where options were weighed" in text
+    assert "they are recordings" not in text
+    assert '   -1.0000  " A"  (1 token, greedy)' in text
+    assert "with an empty text" not in text
