@@ -22,6 +22,7 @@ from evalkit.spec.model import BenchStep, SampleRule, Spec, Task, TaskUse, sampl
 from evalkit.steps.bench import Arm, Bench, cells, chunks, reference_of, trial_of
 from evalkit.tasks.datasets import read_rows
 from evalkit.tasks.samples import samples, shape
+from evalkit.tasks.shots import shots_of
 
 _CHUNK = 512
 _ROUGH_CHARACTERS_A_TOKEN = 4
@@ -144,11 +145,23 @@ def _arm(spec: Spec, step: BenchStep, use: TaskUse, sources: Sources) -> Arm:
     make_scorer = registry.load("scorers", task.scorer)
     options = with_limits(task.scorer_options, spec.sandbox) if make_scorer.executes else task.scorer_options
     scorer: Scorer = make_scorer(options)
-    chosen = tuple(samples(task, use, rows, spec.seed, sources.notify))
+    shots = shots_of(task, use)
+    examples = read_rows(task, shots.split, sources.folders, sources.notify) if shots is not None else None
+    chosen = tuple(samples(task, use, rows, spec.seed, sources.notify, examples))
     for sample in chosen:
         scorer.check(sample)
     return Arm(
-        use.category, use.task, use.split, chosen, policy, sampling(policy, task), scorer, rows.origin, rows.sha256
+        category=use.category,
+        task=use.task,
+        split=use.split,
+        samples=chosen,
+        policy=policy,
+        sampling=sampling(policy, task),
+        scorer=scorer,
+        origin=rows.origin,
+        sha256=rows.sha256,
+        shots_origin=examples.origin if examples is not None else "",
+        shots_sha256=examples.sha256 if examples is not None else "",
     )
 
 
@@ -267,6 +280,9 @@ def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
         sampling=None if weighs else arm.sampling,
         source=task.source,
         license=task.license,
+        shots=drawn.shots,
+        shots_origin=arm.shots_origin,
+        shots_sha256=arm.shots_sha256,
     )
 
 
@@ -309,6 +325,8 @@ def _task_change(new: TaskLock, old: TaskLock) -> Iterator[str]:
     added = len(set(new.items) - set(old.items))
     if added:
         yield f"{added} new items"
+    elif new.shots != old.shots:
+        yield "the examples changed"
     elif new.prompts != old.prompts and new.items == old.items:
         yield "the prompts changed"
     if (new.sampling is None) != (old.sampling is None):

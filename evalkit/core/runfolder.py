@@ -60,7 +60,8 @@ class TaskLock(Struct, frozen=True, kw_only=True):
 
     `origin` is where the rows came from as a portable name (`package name==version member`, `hub id@revision`, a file
     name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all prompts,
-    `sampling` what was declared; None where continuations are weighed, for which it means nothing.
+    `sampling` what was declared, None where continuations are weighed, for which it means nothing. `shots` are the ids
+    of the rows that stand as examples in any of the prompts, with the origin and digest of their split.
     """
 
     step: str
@@ -77,6 +78,9 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     sampling: SamplingParams | None = SamplingParams()
     source: str = ""
     license: str = ""
+    shots: tuple[str, ...] = ()
+    shots_origin: str = ""
+    shots_sha256: str = ""
 
 
 class ModelLock(Struct, frozen=True, kw_only=True):

@@ -100,7 +100,8 @@ class Fingerprint(Struct, frozen=True):
 class Sample(Struct, frozen=True):
     """One item of a task, ready to be asked and scored. `row` is the data row as it was read.
 
-    `followups` are the user's later turns: each is asked after the answer to the one before, in the same chat.
+    `followups` are the user's later turns: each is asked after the answer to the one before, in the same chat. `shots`
+    are the ids of the examples that stand in the prompt, in their order.
     """
 
     task: str
@@ -111,6 +112,7 @@ class Sample(Struct, frozen=True):
     prompt: Prompt
     row: dict[str, Json]
     followups: tuple[str, ...] = ()
+    shots: tuple[str, ...] = ()
 
 
 class Request(Struct, frozen=True):

@@ -184,6 +184,8 @@ class _Expander:
             entries["sample"] = self._long_sample(sample)
         if "policy" in given:
             entries["policy"] = self._policies.named(given["policy"], (*path, "policy"))
+        if "shots" in given:
+            entries["shots"] = given["shots"]
         return Node(entries, node.place)
 
     def _moved_task(self, reference: Node) -> Node:

@@ -6,8 +6,10 @@ Everything a later layer needs is here; nothing of YAML, positions or the short 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from evalkit.core.types import Json, Message, Model, SamplingParams
 
@@ -21,13 +23,14 @@ class SampleRule(Struct, frozen=True):
 
 
 class TaskUse(Struct, frozen=True):
-    """A task as one category of a suite. `sample` None means every item."""
+    """A task as one category of a suite. `sample` None means every item, `shots` None as many as the task says."""
 
     category: str
     task: str
     split: str
     sample: SampleRule | None = None
     policy: str | None = None
+    shots: int | None = None
 
 
 class Policy(Struct, frozen=True):
@@ -107,12 +110,28 @@ class DataSource(Struct, frozen=True):
     revision: str | None = None
 
 
+class Shots(Struct, frozen=True):
+    """Few-shot examples: `n` solved rows of `split`, which is never the split that is asked.
+
+    `pick` draws them by the spec's seed, or takes the first of the file. With `same` only rows whose field of that
+    name equals the item's. `answer` is the template of the solution; `between` stands between the examples of a text.
+    """
+
+    n: int
+    split: str
+    answer: str
+    pick: Literal["seeded", "first"] = "seeded"
+    same: str | None = None
+    between: str = "\n\n"
+
+
 class Task(Struct, frozen=True):
     """A task file: rows, how each becomes a prompt, and the one named scorer.
 
     `data` maps a split to the places tried in order. `fields` renames: our name → the row's field.
     `id`, `prompt`, `system` and each message are Jinja2 templates over the row. `score` is the scorer's
-    name and its options. `folder` is where the file stood: relative data files are looked for there first.
+    name and its options. `intro` is a template before the examples of a `text`. `folder` is where the file stood:
+    relative data files are looked for there first.
     """
 
     name: str
@@ -132,10 +151,19 @@ class Task(Struct, frozen=True):
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     folder: Path | None = None
+    shots: Shots | None = None
+    intro: str | None = None
 
     @property
     def splits(self) -> list[str]:
         return list(self.data)
+
+    def shots_of(self, use: TaskUse) -> Shots | None:
+        """The examples that a use of this task wants; None for none."""
+        if self.shots is None:
+            return None
+        n = self.shots.n if use.shots is None else use.shots
+        return replace(self.shots, n=n) if n else None
 
 
 def sampling(policy: Policy, task: Task) -> SamplingParams:

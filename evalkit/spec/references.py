@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostics
+from evalkit.spec.model import Task
 from evalkit.spec.nodes import Node, Path, walk
 
 _STEP_KEYS = ("of",)
@@ -51,6 +52,20 @@ def _check_splits(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> N
             elif split is None and name in benched:
                 message = f"the task '{task.task.name}' has several splits and none is called 'test'"
                 diagnostics.error(use.place, path, message, hint=f"add split: {' or '.join(splits)}")
+            _check_shots(use, task.task, path, diagnostics)
+
+
+def _check_shots(use: Node, task: Task, path: Path, diagnostics: Diagnostics) -> None:
+    """Examples come from somewhere, and never from the split that is asked."""
+    given, split = use.get("shots"), use.get("split")
+    n = given.content if given is not None else task.shots.n if task.shots is not None else 0
+    if n and given is not None and task.shots is None:
+        message = f"the task '{task.name}' does not say where examples come from"
+        diagnostics.error(given.place, (*path, "shots"), message, hint="add `shots:` to its file")
+    elif n and split is not None and task.shots is not None and split.content == task.shots.split:
+        node, key = (split, "split") if split.place is not None else (given or use.map["task"], "shots")
+        message = f"the examples of the task '{task.name}' come from its split '{split.content}', which is asked"
+        diagnostics.error(node.place, (*path, key), message, hint="ask another split, or set shots: 0")
 
 
 def _check_models(step: Node, at: Path, models: set[str], diagnostics: Diagnostics) -> None:

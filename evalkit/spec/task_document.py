@@ -9,7 +9,7 @@ from evalkit.core import registry
 from evalkit.core.errors import EvalkitError, PrerequisiteError
 from evalkit.core.types import Json, Message
 from evalkit.spec.diagnostics import Diagnostics
-from evalkit.spec.model import DataSource, Task
+from evalkit.spec.model import DataSource, Shots, Task
 from evalkit.spec.nodes import Node, Place, Span
 from evalkit.spec.nodes import Path as NodePath
 
@@ -26,6 +26,7 @@ def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagno
     before = len(diagnostics.all())
     _check_form(root, at, diagnostics)
     _check_sources(root, at, diagnostics)
+    _check_shots(root, at, diagnostics)
     _check_templates(root, at, diagnostics)
     scorer, options = _scorer(root, at, diagnostics)
     if any(found.severity == "error" for found in diagnostics.all()[before:]):
@@ -49,6 +50,8 @@ def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagno
         max_tokens=int(plain.get("max_tokens", _DEFAULT_MAX_TOKENS)),
         stop=tuple(plain.get("stop", ())),
         folder=folder,
+        shots=_shots(plain),
+        intro=plain.get("intro"),
     )
 
 
@@ -66,6 +69,25 @@ def _messages(plain: Json) -> tuple[Message, ...]:
     return ()
 
 
+def _shots(plain: Json) -> Shots | None:
+    given = plain.get("shots")
+    return None if given is None else Shots(**{**given, "n": int(given["n"])})
+
+
+def _check_shots(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
+    """Examples have a split of their own."""
+    if "shots" not in root.map:
+        return
+    split, data = root.map["shots"].map["split"], root.map["data"]
+    splits = list(data.map) if data.is_map else [_DEFAULT_SPLIT]
+    path = (*at, "shots", "split")
+    if split.content not in splits:
+        diagnostics.unknown(split, path, f"the task has no split '{split.content}'", splits)
+    elif len(splits) == 1:
+        message = f"examples need a split beside the one that is asked, and '{splits[0]}' is the only one"
+        diagnostics.error(split.place, path, message, hint="add the split to `data:`")
+
+
 def _check_form(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
     """Exactly one of prompt, messages, text; `turns` is of tomorrow."""
     given = [form for form in _FORMS if form in root.map]
@@ -80,6 +102,9 @@ def _check_form(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
     if "system" in root.map and "text" in given:
         message = "`system` has no place in a text that is to be continued"
         diagnostics.error(root.map["system"].place, (*at, "system"), message, at_key=True)
+    if "intro" in root.map and given and "text" not in given:
+        message = "`intro` begins a `text`; what begins a chat is `system`"
+        diagnostics.error(root.map["intro"].place, (*at, "intro"), message, at_key=True)
 
 
 def _check_sources(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
@@ -114,9 +139,11 @@ def _scorer(root: Node, at: NodePath, diagnostics: Diagnostics) -> tuple[str, di
 
 
 def _check_templates(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
-    for key in ("id", "prompt", "system", "text"):
+    for key in ("id", "prompt", "system", "text", "intro"):
         if key in root.map:
             _check_template(root.map[key], (*at, key), diagnostics)
+    if "shots" in root.map:
+        _check_template(root.map["shots"].map["answer"], (*at, "shots", "answer"), diagnostics)
     messages = root.map.get("messages")
     for index, message in enumerate(messages.items if messages else []):
         _check_template(message.map["content"], (*at, "messages", index, "content"), diagnostics)

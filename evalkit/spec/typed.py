@@ -58,7 +58,14 @@ def _is_complete(suite: Json) -> bool:
 
 def _suite(suite: Json, names: dict[str, str]) -> tuple[TaskUse, ...]:
     return tuple(
-        TaskUse(category, names[use["task"]], use["split"], _sample(use.get("sample")), use.get("policy"))
+        TaskUse(
+            category,
+            names[use["task"]],
+            use["split"],
+            _sample(use.get("sample")),
+            use.get("policy"),
+            int(use["shots"]) if "shots" in use else None,
+        )
         for category, use in suite.items()
     )
 

@@ -37,7 +37,7 @@ _Item = TypeVar("_Item")
 class Arm(Struct, frozen=True):
     """One task of a bench, ready to be asked: its samples, its sampling, its scorer.
 
-    `origin` says in words where the rows came from, `sha256` is their digest.
+    `origin` says in words where the rows came from, `sha256` is their digest; `shots_*` of the examples' rows.
     """
 
     category: str
@@ -49,6 +49,8 @@ class Arm(Struct, frozen=True):
     scorer: Scorer
     origin: str
     sha256: str
+    shots_origin: str = ""
+    shots_sha256: str = ""
 
     @property
     def weighs(self) -> bool:

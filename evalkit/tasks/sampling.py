@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def draw(strata: Mapping[str, str], n: int, *, seed: str, task: str) -> list[str]:
@@ -29,6 +29,11 @@ def draw(strata: Mapping[str, str], n: int, *, seed: str, task: str) -> list[str
     for stratum, count in zip(order, seats, strict=True):
         chosen.update(sorted(members[stratum], key=lambda item: _hash(seed, task, item))[:count])
     return [item for item in strata if item in chosen]
+
+
+def shuffled(ids: Iterable[str], *, seed: str, task: str) -> list[str]:
+    """The ids in an order of their own that no order of theirs decides: taking the first few is a fair draw."""
+    return sorted(ids, key=lambda item: _hash(seed, task, "shots", item))
 
 
 def allocate(sizes: Sequence[int], n: int) -> list[int]:

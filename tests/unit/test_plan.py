@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from evalkit import plan
+from evalkit.core.runfolder import Lock, TaskLock
 from evalkit.core.types import Execution
 from evalkit.plan import PlannedStep, Sources, with_limits
 from evalkit.run.store import SqliteStore
@@ -92,4 +93,39 @@ def test_reference_programs_are_counted(tmp_path: Path, make: Make) -> None:
     assert (again.references, again.references_cached) == (2, 1)
     plain = make(store, "{cpu_s: 2}", "image")
     assert (plain.references, plain.references_cached) == (0, 0)
+    store.close()
+
+
+def test_the_lock_names_the_examples(tmp_path: Path) -> None:
+    """Their ids, where they came from, and the reason of a miss once other ones are shown."""
+    for split, names in (("test", "ab"), ("train", "xyz")):
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps({"id": n, "q": n}) + "\n" for n in names))
+    text = """\
+evalkit: 1
+models: {recorded: {engine: replay, file: test.jsonl, fields: {id: id, text: q}}}
+model: recorded
+suite: [{task: letters, shots: SHOTS}]
+tasks:
+  letters:
+    data: {test: [{file: test.jsonl}], train: [{file: train.jsonl}]}
+    id: '{{ id }}'
+    prompt: '{{ q }}'
+    shots: {n: 1, split: train, answer: '{{ q }}', pick: first}
+    score: {exact: {answer: '{{ q }}'}}
+"""
+    store = SqliteStore(tmp_path / "store")
+
+    def locked(shots: int, before: Lock | None = None) -> tuple[TaskLock, str]:
+        (tmp_path / "spec.yaml").write_text(text.replace("SHOTS", str(shots)))
+        loaded = load_spec(tmp_path / "spec.yaml")
+        assert loaded.spec is not None, loaded.diagnostics
+        [step] = plan.make(loaded.spec, Sources(store, notify=print, previous=before)).steps
+        [task] = plan.task_locks(loaded.spec, step.work)
+        return task, step.why
+
+    two, _ = locked(2)
+    assert (two.shots, two.shots_origin, len(two.shots_sha256)) == (("x", "y"), "train.jsonl", 64)
+    none, why = locked(0, Lock(tasks=(two,)))
+    assert (none.shots, none.shots_origin, none.shots_sha256) == ((), "", "")
+    assert "letters: the examples changed" in why
     store.close()
