@@ -38,10 +38,10 @@ class ChoiceScorer(PlainScorer):
     (default), `letter` (the prompt shows the options as A, B, C, ... in their order) or `label` (with the data's own
     labels).
 
-    By log-likelihood: `continuation`, a template over the row, `option` and `label` (default `' {{ option }}'`), is what
-    is weighed after the prompt. `metric`: `acc`, the likeliest option is right; `acc_norm`, the likeliest for each
-    character of the continuation without the space that begins it; `mc1`, as `acc` among the best right option and
-    the wrong ones; `mc2`, the right options' share of the probability of all, a score and no verdict. Of equal ones the
+    By log-likelihood: `continuation`, a template over the row, `option` and `label` (default `' {{ option }}'`), is
+    weighed after the prompt. `metric`: `acc`, the likeliest option is right; `acc_norm`, the likeliest for each
+    character of the continuation without the space that begins it; `mc1`, as `acc` among the best right option and the
+    wrong ones; `mc2`, the right options' share of the probability of all, a score and no verdict. Of equal ones the
     first in the row's order counts. What the other metric of the pair says is a reading.
     """
 

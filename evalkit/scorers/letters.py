@@ -2,7 +2,7 @@
 
 1. `boxed`: the last `\\boxed{...}` that holds a label or an option's text.
 2. `clause`: the last "the answer is B", "Answer: (B)", "option B is correct". A model that corrects itself is taken at
-   its last word; "option A is incorrect" says nothing of the kind.
+   its last word; "option A is incorrect" is none.
 3. `statement`: the last "the best ... is C." without the word answer.
 4. `line`: a last line that is a label and nothing else.
 5. `leading`: the answer begins with a label ("C. In the sun"), and no later line begins with another.
@@ -40,11 +40,8 @@ def score(choices: Choices, completion: Completion) -> Score:
     """The verdict on a written answer; beside it what three rules of the field make of the same text."""
     text = completion.text
     rules = RULES if completion.finish_reason != "length" else {k: RULES[k] for k in RULES if k not in _GUESSES}
-    fired, place = "", None
-    for fired, rule in rules.items():
-        place = rule(text, choices)
-        if place is not None:
-            break
+    found_by = ((name, rule(text, choices)) for name, rule in rules.items())
+    fired, place = next(((name, place) for name, place in found_by if place is not None), ("", None))
     answer = None if place is None else choices.labels[place]
     found = verdict(place in choices.right, answer, fired, f"expected {choices.expected}")
     return replace(found, readings={name: Share(float(rule(text, choices))) for name, rule in FIELD_RULES.items()})
@@ -76,7 +73,8 @@ def _clause(text: str, choices: Choices) -> int | None:
     ahead = rf"(?i:\b{_NOUN}\s*{says}\s*:?\s*{_FILLER}(?:{_NOUN}|letter)?\s*)"
     behind = r"(?i:\s+(?:is|would be|must be)\s+(?:the\s+)?(?:most\s+)?(?:correct|right|best|accurate|appropriate)\b)"
     forms = (rf"{ahead}[\s(\[\"'{{:]*{label}(?!\w)", rf"(?<![\w'])[(\[\"']?{label}[)\]\"']?[.:]?{behind}")
-    return _last(_plain(text), forms, choices)
+    small = rf"{ahead}[\s(\[\"'{{:]*(?P<label>{_labels(choices).lower()})[)\].\"']*\s*$"  # "answer: b" and no more
+    return _last(_plain(text), (*forms, small), choices)
 
 
 def _statement(text: str, choices: Choices) -> int | None:
@@ -91,7 +89,8 @@ def _last(text: str, forms: tuple[str, ...], choices: Choices) -> int | None:
     """The label in the last match of any of the forms that is one and not the article a."""
     found = [match for form in forms for match in re.finditer(form, text, re.MULTILINE)]
     for match in sorted(found, key=lambda one: one.start("label"), reverse=True):
-        place = choices.labels.index(match["label"])
+        label = match["label"]
+        place = choices.labels.index(label if label in choices.labels else label.upper())
         if not _is_article(text, match.end("label"), match["label"], choices.texts[place]):
             return place
     return None
@@ -122,12 +121,22 @@ def _leading(text: str, choices: Choices) -> int | None:
 
 
 def _option_text(text: str, choices: Choices) -> int | None:
-    sentences = [part for part in _SENTENCE_END.split(_plain(text).strip()) if part.strip()]
+    text = _without_a_list(_plain(text), choices)
+    sentences = [part for part in _SENTENCE_END.split(text.strip()) if part.strip()]
     for part in (*sentences[-1:], *sentences[:1], text):
         found = _options_in(_folded(part), choices)
         if len(found) == 1:
             return found.pop()
     return None
+
+
+def _without_a_list(text: str, choices: Choices) -> str:
+    """The text without the lines that go through several options: each of them is named there, whichever is meant."""
+    labelled = re.compile(rf"\s*(?:[-*]\s*)?[(\[]?({_labels(choices)})[.):\]]")
+    lines = text.splitlines()
+    if len({found[1] for line in lines if (found := labelled.match(line))}) < 2:
+        return text
+    return "\n".join(line for line in lines if not labelled.match(line))
 
 
 def _options_in(text: str, choices: Choices) -> set[int]:

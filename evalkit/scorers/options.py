@@ -2,8 +2,8 @@
 
 Data sets write the same thing in many ways, and all of these are read. Options are a list of texts, or a map with the
 lists `text` and `label` (ARC's form). The right one is an index from 0 (MMLU), a letter or a digit (ARC has both), the
-option's own text, or a list of such. Or the right and the wrong options stand apart, each a list or one text whose parts
-a separator tells apart (TruthfulQA).
+option's own text, or a list of such. Or the right and the wrong options stand apart, each a list or one text that a
+separator divides (TruthfulQA).
 """
 
 from __future__ import annotations
