@@ -2,7 +2,8 @@
 
 A prompt is computed once for all of its continuations. What they have in common beyond it (all of it, where there is
 but one) belongs to that first pass; the rest of each is a second, short one over the same keys and values. A
-continuation of one token, such as a letter, is read from the first pass alone.
+continuation of one token, such as a letter, is read from the first pass alone. Prompts that begin alike, with the same
+solved examples, are batched together, and that beginning is computed once for the batch.
 
 Prompts are padded on the left and continuations on the right, so that a continuation stands beside its prompt and
 windowed layers see what they would see without padding.
@@ -12,8 +13,11 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -29,6 +33,8 @@ _LOGITS_BYTES = {"cpu": 128 << 20, "cuda": 1 << 30}
 """Memory for the logits of one pass over continuations: one number for each word of the vocabulary and each token."""
 
 
+_TRUNK = 32
+"""Tokens that prompts must have in common to be batched for it."""
 _Place: TypeAlias = tuple[int, int]
 """A continuation of a batch: the number of its item there, and its place in the pan."""
 
@@ -89,7 +95,7 @@ class Weigher:
             else:
                 self._results[pan.request.key] = _Result()
                 items.append(_item(pan, range(len(pan.continuations))))
-        items.sort(key=lambda item: -len(item.prefix))
+        _arrange(items)
         while items:
             yield from self._step(items)
 
@@ -109,8 +115,11 @@ class Weigher:
     def _take(self, items: list[_Item]) -> list[_Item]:
         """The next items, longest first, as many as the budget holds; at least one."""
         width = len(items[0].prefix)
+        alike = list(takewhile(lambda item: _head(item) == _head(items[0]), items))
+        trunk = self._trunk(alike)
+        candidates = alike if trunk else items
         positions, shared, taken = self._positions(), 0, 0
-        for item in items[: max(1, min(self.budget.prefill // width, self.budget.tokens // width))]:
+        for item in candidates[: max(1, min(self.budget.prefill // (width - trunk), self.budget.tokens // width))]:
             shared = max(shared, item.shared)
             if taken and (taken + 1) * (shared + 1) > positions:
                 break
@@ -158,21 +167,46 @@ class Weigher:
 
     def _first_pass(self, batch: list[_Item]) -> tuple[Json, Tensor, Tensor]:
         """Keys and values of the prefixes, their mask, and the logits after the tokens that may predict something."""
+        import torch
         from transformers import DynamicCache
 
-        model, rows = self.model, [item.prefix for item in batch]
-        ids, mask = self._padded(rows, left=True)
-        needed = any(item.rest(place) for item in batch for place in item.places)
-        cache = DynamicCache(config=model.config) if needed else None
+        model, trunk = self.model, self._trunk(batch)
+        ids, mask = self._padded([item.prefix[trunk:] for item in batch], left=True)
+        needed = trunk > 0 or any(item.rest(place) for item in batch for place in item.places)
+        cache: Json = DynamicCache(config=model.config) if needed else None
+        if trunk:
+            begin = torch.tensor([batch[0].prefix[:trunk]], device=ids.device)
+            model(input_ids=begin, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            cache.reorder_cache(torch.zeros(len(batch), dtype=torch.long, device=ids.device))
+            mask = torch.cat([mask.new_ones(len(batch), trunk), mask], 1)
         output = model(
             input_ids=ids,
             attention_mask=mask,
-            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+            position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, trunk:],
             past_key_values=cache,
             use_cache=needed,
             logits_to_keep=1 + max(item.shared for item in batch),
         )
         return cache, mask, output.logits
+
+    def _trunk(self, batch: Sequence[_Item]) -> int:
+        """How many tokens all contexts of a batch begin with, but for their last; 0 where sharing them gains nothing.
+
+        Padding stands between this beginning and the rest, so layers that see a window only would see too little.
+        """
+        if len(batch) < 2 or not self._sees_everything:
+            return 0
+        contexts = [item.pan.context for item in batch]
+        low, high = min(contexts), max(contexts)  # what the extremes have in common, all have
+        most = min(map(len, contexts)) - 1
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
+        return min(same, most) if min(same, most) >= _TRUNK else 0
+
+    @cached_property
+    def _sees_everything(self) -> bool:
+        from evalkit.engines.kvcache import memory_for
+
+        return memory_for(self.model).refillable
 
     def _second_pass(
         self, batch: list[_Item], tails: Sequence[_Place], cache: Json, prefix_mask: Tensor
@@ -293,6 +327,22 @@ def _selected(cache: Json, rows: Tensor) -> Json:
     made.layers = [copy.copy(layer) for layer in cache.layers]
     made.reorder_cache(rows)
     return made
+
+
+def _head(item: _Item) -> tuple[int, ...]:
+    return item.pan.context[:_TRUNK]
+
+
+def _arrange(items: list[_Item]) -> None:
+    """Those that begin alike side by side, then the others; the longest first in either."""
+    heads = Counter(_head(item) for item in items)
+
+    def order(item: _Item) -> tuple[bool, tuple[int, ...], int]:
+        head = _head(item)
+        alone = heads[head] < 2 or len(head) < _TRUNK
+        return alone, () if alone else head, -len(item.prefix)
+
+    items.sort(key=order)
 
 
 def _item(pan: Pan, places: Iterable[int]) -> _Item:

@@ -107,6 +107,43 @@ def test_is_what_one_by_one_gives(model: Any, budget: Budget) -> None:
     check(model, some, weigh(model, some, budget))
 
 
+@pytest.mark.parametrize("budget", [WIDE, Budget(rows=3, tokens=400, prefill=90)], ids=str)
+def test_a_common_beginning_is_computed_once(model: Any, budget: Budget) -> None:
+    """Prompts after the same examples, beside prompts of their own, and one that is the examples: the same numbers."""
+    examples = [(7 * number) % VOCABULARY for number in range(50)]
+    some = [*pans(9), *(replace(one, context=(*examples, *one.context), request=named(one)) for one in pans(12))]
+    some += [pan("bare", examples, [[1, 2], [3]])]
+    check(model, some, weigh(model, some, budget))
+
+
+def test_a_common_beginning_is_not_computed_again() -> None:
+    """Twelve letters after 50 tokens of examples and their own 1 to 17: 50, and at most 18 for each."""
+    counted = Counted(make_model())
+    examples = [(7 * number) % VOCABULARY for number in range(50)]
+    some = [replace(one, context=(*examples, *one.context), continuations=((1,), (2,))) for one in pans(12)]
+    weigh(counted, some)
+    assert 50 + 12 < counted.tokens <= 50 + 12 * 18
+
+
+def named(one: Pan) -> Request:
+    return replace(one.request, key=f"{one.request.key} after examples")
+
+
+class Counted:
+    """A model that counts the tokens it computes."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.tokens = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def __call__(self, **given: Any) -> Any:
+        self.tokens += given["input_ids"].numel()
+        return self._model(**given)
+
+
 def test_greedy_continuations_are_told(model: Any) -> None:
     """What the model itself would write is greedy, token for token; another last token is not."""
     (one,) = pans(1)
