@@ -17,9 +17,9 @@ from evalkit.core.digest import digest, digest_text
 from evalkit.core.errors import SpecError
 from evalkit.core.ports import Notify, Scorer, Store
 from evalkit.core.runfolder import Lock, ModelLock, TaskLock
-from evalkit.core.types import Fingerprint, Json, Limits, Model, Prompt
+from evalkit.core.types import Fingerprint, Json, Limits, Model, Prompt, Sample, SamplingParams
 from evalkit.spec.model import BenchStep, SampleRule, Spec, Task, TaskUse, sampling
-from evalkit.steps.bench import Arm, Bench, cells, chunks, reference_of, trial_of
+from evalkit.steps.bench import Arm, Bench, Cell, cells, chunks, reference_of, trial_of
 from evalkit.steps.turns import reached, wanted
 from evalkit.tasks.datasets import read_rows
 from evalkit.tasks.samples import check, samples, shape
@@ -59,7 +59,7 @@ class PlannedStep(Struct, frozen=True):
 
     `programs_cached` is None where it cannot be known: nothing is executed, or no sandbox engine answers. `references`
     are programs known to be right whose own time limits others, `references_cached` those of them that are timed
-    already; None where that cannot be known.
+    already; None where that cannot be known. `continuations` are to be weighed, and cost no completion tokens.
     """
 
     name: str
@@ -77,6 +77,7 @@ class PlannedStep(Struct, frozen=True):
     work: Bench
     references: int = 0
     references_cached: int | None = None
+    continuations: int = 0
 
 
 class Plan(Struct, frozen=True):
@@ -133,6 +134,13 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
     if model.name not in fingerprints:
         fingerprints[model.name] = registry.load("engines", model.engine).fingerprint(model)
     arms = tuple(_arm(spec, step, use, sources) for use in spec.suites[step.suite])
+    weighing = [arm for arm in arms if arm.weighs]
+    for arm in weighing:
+        if any(sample.followups for sample in arm.samples):
+            message = f"task {arm.task} asks several turns and wants options weighed: there is no answer to go on from"
+            raise SpecError(message, hint="ask one turn, or score by the letter that is written")
+    if weighing:
+        registry.load("engines", model.engine).check_weighing(model)
     return Bench(step, model, fingerprints[model.name], arms, sources.salt, spec.cost.get("gpu_hour"))
 
 
@@ -178,15 +186,17 @@ def with_limits(options: dict[str, Json], sandbox: dict[str, Json]) -> dict[str,
 
 
 def _planned(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
-    tasks, missing = [], []
+    tasks: list[PlannedTask] = []
+    missing: list[Cell] = []
     for arm in bench.arms:
         asked = list(wanted(bench, arm, sources.store))
         cached = sum(stored for _, stored in asked)
         tasks.append(PlannedTask(arm.category, arm.task, arm.split, len(arm.samples), len(asked), cached))
         once = {cell.request.key: cell for cell, stored in asked if not stored}  # equal prompts are asked once
-        missing += [(cell, arm.sampling.max_tokens) for cell in once.values()]
+        missing += once.values()
     references, timed = _references(bench, sources)
-    tokens, exact = _prompt_tokens(bench.model, [cell.request.prompt for cell, _ in missing])
+    requests = [cell.request for cell in missing]
+    tokens, exact = _prompt_tokens(bench.model, [request.prompt for request in requests])
     return PlannedStep(
         name=bench.step.name,
         verb="bench",
@@ -196,8 +206,9 @@ def _planned(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
         cached=sum(task.cached for task in tasks),
         programs_cached=_programs_stored(bench, sources),
         prompt_tokens=tokens,
-        max_completion_tokens=sum(ceiling for _, ceiling in missing),
-        tokens_exact=exact and all(len(cell.earlier) == cell.request.turn for cell, _ in missing),
+        max_completion_tokens=sum(request.sampling.max_tokens for request in requests if not request.continuations),
+        continuations=sum(len(request.continuations) for request in requests),
+        tokens_exact=exact and all(len(cell.earlier) == cell.request.turn for cell in missing),
         why=_why(spec, bench, tasks, sources.previous),
         tasks=tuple(tasks),
         work=bench,
@@ -258,7 +269,8 @@ def task_locks(spec: Spec, bench: Bench) -> tuple[TaskLock, ...]:
 
 
 def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
-    drawn = shape(arm.samples)
+    drawn, weighs = shape(arm.samples), arm.weighs
+    prompts = [_asked(arm, sample, prompt) for sample, prompt in zip(arm.samples, drawn.prompts, strict=True)]
     return TaskLock(
         step=bench.step.name,
         category=arm.category,
@@ -267,11 +279,11 @@ def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
         origin=arm.origin,
         sha256=arm.sha256,
         items=drawn.ids,
-        prompts=digest_text("".join(drawn.prompts)),
+        prompts=digest_text("".join(prompts)),
         model=bench.model.name,
         policy=arm.policy.name,
-        samples=arm.policy.samples,
-        sampling=arm.sampling,
+        samples=1 if weighs else arm.policy.samples,
+        sampling=None if weighs else arm.sampling,
         source=task.source,
         license=task.license,
         shots=drawn.shots,
@@ -279,6 +291,12 @@ def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
         shots_origin=arm.shots_origin,
         shots_sha256=arm.shots_sha256,
     )
+
+
+def _asked(arm: Arm, sample: Sample, prompt: str) -> str:
+    """The digest of a prompt, and of what is weighed after it."""
+    continuations = arm.scorer.continuations(sample)
+    return digest([prompt, continuations]) if continuations else prompt
 
 
 def _why(spec: Spec, bench: Bench, tasks: Sequence[PlannedTask], before: Lock | None) -> str:
@@ -318,7 +336,9 @@ def _task_change(new: TaskLock, old: TaskLock) -> Iterator[str]:
         yield "the examples changed"
     elif new.prompts != old.prompts and new.items == old.items:
         yield "the prompts changed"
-    for name in new.sampling.__struct_fields__:
+    if (new.sampling is None) != (old.sampling is None):
+        yield "answers are now generated" if old.sampling is None else "continuations are now weighed"
+    for name in SamplingParams.__struct_fields__ if new.sampling and old.sampling else ():
         then, this = getattr(old.sampling, name), getattr(new.sampling, name)
         if then != this:
             yield f"{name} changed from {then} to {this}"

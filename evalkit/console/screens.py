@@ -129,7 +129,10 @@ def show_plan(plan: Plan) -> None:
 
 def _tokens(step: PlannedStep) -> str:
     asked = f"{'' if step.tokens_exact else 'about '}{numbers.count(step.prompt_tokens)} prompt tokens"
-    return f"{asked}, at most {numbers.count(step.max_completion_tokens)} answer tokens"
+    if step.continuations and not step.max_completion_tokens:
+        return f"{asked}, {numbers.plural(step.continuations, 'continuation')} to weigh, no answer tokens"
+    weighed = f", {numbers.plural(step.continuations, 'continuation')} to weigh" if step.continuations else ""
+    return f"{asked}{weighed}, at most {numbers.count(step.max_completion_tokens)} answer tokens"
 
 
 def _programs(step: PlannedStep) -> str:
@@ -175,7 +178,7 @@ def _measured(measure: Measure | CategoryMeasure) -> tuple[str, ...]:
         numbers.count(measure.void),
         numbers.score(measure.score, measure.unscored),
         numbers.interval(measure.interval),
-        numbers.count(metrics.truncated),
+        numbers.count(metrics.truncated if metrics.generated else None),
         numbers.rate(numbers.per(metrics.tokens.completion, metrics.seconds.generation)),
     )
 
@@ -200,7 +203,7 @@ def show_sample(row: SampleRow) -> None:
     from rich.text import Text
 
     from evalkit.report.excerpts import name_of
-    from evalkit.report.render import prompt_text
+    from evalkit.report.render import prompt_text, weighed_lines
 
     verdict = Text.assemble((row.outcome, _OUTCOMES[row.outcome]), f"  {_judgement(row)}")
     console = console_for(sys.stdout)
@@ -209,7 +212,10 @@ def show_sample(row: SampleRow) -> None:
     console.print(Text.assemble((visible(name_of(row)), "bold"), visible(about)), soft_wrap=True)
     console.print(verdict, soft_wrap=True)
     section("prompt", prompt_text(row.prompt))
-    section("answer", row.text, _cost_of(row))
+    if row.likelihoods:
+        section("weighed, by log-probability", weighed_lines(row.likelihoods), numbers.seconds(row.seconds))
+    else:
+        section("answer", row.text, _cost_of(row))
     if row.answer is not None and row.answer != row.text:
         section("read as the answer", row.answer, f"rule {row.rule}" if row.rule else "")
     if row.tests:

@@ -48,6 +48,7 @@ class Engine(Protocol):
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
         """Answers as they finish, in any order, exactly one for each request.
 
+        A request with `continuations` is answered by their likelihoods, one for each, finite, in the request's order.
         Raises ContractError when the back end used other sampling parameters than were asked for.
         """
         ...
@@ -74,6 +75,13 @@ class EngineAdapter(Protocol):
 
     def rendered(self, model: Model, prompt: Prompt) -> Rendered | None:
         """The prompt as the model would get it, or None where that cannot be said without asking it."""
+        ...
+
+    def check_weighing(self, model: Model) -> None:
+        """Raises SpecError, with what to do, for a model that cannot say how likely a continuation is.
+
+        Asked before anything is, where a task needs it. As cheap as `fingerprint`.
+        """
         ...
 
     def open(self, model: Model, notify: Notify) -> Engine:

@@ -60,8 +60,9 @@ class TaskLock(Struct, frozen=True, kw_only=True):
 
     `origin` is where the rows came from as a portable name (`package name==version member`, `hub id@revision`, a file
     name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all prompts,
-    `sampling` what was declared. `shots` are the ids of the rows that stand as examples in any of the prompts, with the
-    origin and digest of their split; `shots_each` of them stand in each.
+    `sampling` what was declared, None where continuations are weighed, for which it means nothing. `shots` are the ids
+    of the rows that stand as examples in any of the prompts, with the origin and digest of their split; `shots_each` of
+    them stand in each.
     """
 
     step: str
@@ -75,7 +76,7 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     model: str = ""
     policy: str = ""
     samples: int = 1
-    sampling: SamplingParams = SamplingParams()
+    sampling: SamplingParams | None = SamplingParams()
     source: str = ""
     license: str = ""
     shots: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ Json: TypeAlias = Any
 
 Role = Literal["system", "user", "assistant"]
 Outcome = Literal["pass", "fail", "score", "void", "unscored"]
-FinishReason = Literal["stop", "length", "recorded"]
+FinishReason = Literal["stop", "length", "recorded", "weighed"]
 ExecutionClass = Literal[
     "passed",
     "wrong_answer",
@@ -136,18 +136,28 @@ class Request(Struct, frozen=True):
 class Likelihood(Struct, frozen=True):
     """How likely a model holds a continuation: the sum of its tokens' log-probabilities (natural logarithm).
 
-    `greedy`: each of its `tokens` is the most likely one at its place.
+    `greedy`: each of its `tokens` is the most likely one at its place. Both are None where the back end does not say.
     """
 
     logprob: float
-    tokens: int
-    greedy: bool
+    tokens: int | None = None
+    greedy: bool | None = None
+
+
+class Weighed(Struct, frozen=True):
+    """A continuation with its likelihood, as a row tells it."""
+
+    continuation: str
+    logprob: float
+    tokens: int | None = None
+    greedy: bool | None = None
 
 
 class Completion(Struct, frozen=True):
     """One answer. `effective` is what the back end really used; `seconds` is this answer's share of its batch.
 
-    `likelihoods` are those of the request's `continuations`, in their order; such a completion has no text.
+    `likelihoods` are those of the request's `continuations`, in their order; such a completion has no text, no tokens
+    of its own and no sampling parameters: its finish reason is `weighed` (or `recorded`), its `effective` None.
     """
 
     key: str
@@ -289,7 +299,8 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     answers to the turns before the last, whose answer is `text`; tokens and seconds are those of all turns.
     `sandbox_s` is the program's wall time, `limits` are those that held for it. `reference` says how the reference
     program ended whose time limits this one; None where there is none. `in_process`: the tests ran where the program
-    could reach its verdict.
+    could reach its verdict. `likelihoods` are what the model made of the options where it was not to write but to
+    weigh.
     """
 
     step: str
@@ -333,6 +344,7 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     readings: dict[str, Share] = {}
     criteria: dict[str, Contribution] = {}
     earlier: tuple[str, ...] = ()
+    likelihoods: tuple[Weighed, ...] = ()
 
 
 class Progress(Struct, frozen=True):

@@ -23,10 +23,35 @@ class TokenizerCodec:
 
     def encode(self, prompt: Prompt, chat: bool) -> tuple[str, tuple[int, ...]]:
         """The rendered prompt and its ids. The template writes its own special tokens, so none are added to it."""
-        templated = chat and prompt.text is None
-        text = with_template(self._template, prompt.messages) if templated else plain_text(prompt)
-        ids = self.tokenizer(text, add_special_tokens=not templated)["input_ids"]
-        return text, tuple(ids) or (self._first(),)
+        text = self._render(prompt, chat)
+        ids = self._ids(text, special=not _templated(prompt, chat))
+        return text, ids or (self._first(),)
+
+    def encode_pairs(
+        self, prompt: Prompt, continuations: Sequence[str], chat: bool
+    ) -> tuple[str, tuple[int, ...], list[tuple[int, ...]]]:
+        """The rendered prompt, its ids, and those of each continuation.
+
+        A continuation is what its text adds to the ids of the prompt when both are encoded as one; white space that
+        ends the prompt is the continuation's, since tokens begin with their space. These are the rules of lm-eval's
+        `_encode_pair`, those on special tokens too: the tokenizer's own, and none where the text begins with one.
+        """
+        text = self._render(prompt, chat)
+        if not text:
+            return text, (self._first(),), [self._after_nothing(one) for one in continuations]
+        special = not _templated(prompt, chat) and not text.startswith(self._first_text())
+        stem = text.rstrip() or text
+        context = self._ids(stem, special=special) or (self._first(),)
+        whole = [self._ids(text + one, special=special) for one in continuations]
+        return text, context, [ids[len(context) :] for ids in whole]
+
+    def _render(self, prompt: Prompt, chat: bool) -> str:
+        if not _templated(prompt, chat):
+            return plain_text(prompt)
+        return with_template(self._template, prompt.messages)
+
+    def _ids(self, text: str, *, special: bool) -> tuple[int, ...]:
+        return tuple(self.tokenizer(text, add_special_tokens=special)["input_ids"])
 
     def text(self, group: Group, ids: Sequence[int]) -> str:
         """What the model wrote, special tokens left out."""
@@ -53,7 +78,19 @@ class TokenizerCodec:
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
 
+    def _after_nothing(self, continuation: str) -> tuple[int, ...]:
+        ids = self._ids(continuation, special=False)
+        return ids[1:] if ids[:1] == (self._first(),) else ids
+
+    def _first_text(self) -> str:
+        text: str = self.tokenizer.decode([self._first()])
+        return text
+
     def _first(self) -> int:
         """What stands for an empty prompt: a model needs one token to go on from."""
         first = self.tokenizer.bos_token_id
         return int(first if first is not None else min(self.stop_ids, default=0))
+
+
+def _templated(prompt: Prompt, chat: bool) -> bool:
+    return chat and prompt.text is None

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalkit.engines.sampler import Sampler
+    from evalkit.engines.weigher import Weigher
 
 _SAMPLER = "1"
-"""Raise it when the sampler's answers change: stored answers of the old one are then not taken for the new one's."""
+"""Raise it when what the sampler answers or the weigher says changes: what is stored of the old is then not taken for
+the new one's."""
 _OPTIONS = {"rows": "answers generated at a time", "tokens": "tokens held in memory", "threads": "CPU threads"}
 _GIB = 1 << 30
 
@@ -75,6 +77,9 @@ class TransformersAdapter:
             template_sha256=None if template is None else digest_text(template),
         )
 
+    def check_weighing(self, model: Model) -> None:
+        """Every model that is loaded here can."""
+
     def open(self, model: Model, notify: Notify) -> TransformersEngine:
         """Load the model on the resolved device. Raises PrerequisiteError when device, package or weights fail."""
         for name in ("torch", "transformers", *(["peft"] if model.adapter else [])):
@@ -102,24 +107,42 @@ class TransformersEngine:
     def __init__(self, model: Model, loaded: Json, tokenizer: Json, options: dict[str, int]) -> None:
         from evalkit.engines.codec import TokenizerCodec
         from evalkit.engines.sampler import Sampler
+        from evalkit.engines.weigher import Weigher
 
         template = getattr(tokenizer, "chat_template", None) is not None
         self.chat = template and model.chat is not False
         self.codec = TokenizerCodec(tokenizer, loaded)
         context = getattr(loaded.config.get_text_config(decoder=True), "max_position_embeddings", None)
-        self.sampler: Sampler = Sampler(loaded, self.codec, budget_for(loaded, options), context)
+        budget = budget_for(loaded, options)
+        self.sampler: Sampler = Sampler(loaded, self.codec, budget, context)
+        self.weigher: Weigher = Weigher(loaded, budget, context)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
-        """Answers as they finish; prompts of equal requests are computed once."""
+        """Answers as they finish, what is weighed before what is written; prompts of equal requests are computed
+        once."""
+        yield from self._weigh([request for request in requests if request.continuations])
         groups = []
-        for question in questions(requests):
+        for question in questions([request for request in requests if not request.continuations]):
             text, ids = self.codec.encode(question.prompt, self.chat)
             groups.append(Group(text, ids, question.sampling, question.requests))
         yield from self.sampler.generate(groups)
 
+    def _weigh(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
+        from evalkit.engines.weigher import Pan
+
+        pans = []
+        for request in requests:
+            text, context, continuations = self.codec.encode_pairs(request.prompt, request.continuations, self.chat)
+            if all(continuations):
+                pans.append(Pan(request, text, context, tuple(continuations)))
+            else:
+                empty = request.continuations[continuations.index(())]
+                yield Void(request.key, f"the continuation {empty!r:.80} has no tokens of its own", "engine")
+        yield from self.weigher.weigh(pans)
+
     def close(self) -> None:
         """Give the model's memory back."""
-        self.sampler.model = None
+        self.sampler.model = self.weigher.model = None
 
 
 def budget_for(loaded: Json, options: dict[str, int]) -> Budget:

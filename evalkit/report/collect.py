@@ -65,6 +65,7 @@ class _Tally(Struct):
     prompt_tokens: Sum = field(default_factory=Sum)
     completion_tokens: Sum = field(default_factory=Sum)
     generation: Sum = field(default_factory=Sum)
+    weighing: Sum = field(default_factory=Sum)
     sandbox: Sum = field(default_factory=Sum)
     usd: Sum = field(default_factory=Sum)
     limits: LimitTally = field(default_factory=LimitTally)
@@ -96,8 +97,12 @@ class _Tally(Struct):
         if row.text is None and row.outcome == "void":
             return  # nothing came back, so nothing is known of it
         self.prompt_tokens.add(row.prompt_tokens)
-        self.completion_tokens.add(row.completion_tokens)
-        self.generation.add(row.seconds)
+        if row.likelihoods:
+            self.counts["weighed"] += 1
+            self.weighing.add(row.seconds)
+        else:
+            self.completion_tokens.add(row.completion_tokens)
+            self.generation.add(row.seconds)
         self.usd.add(row.usd)
 
     def _add_score(self, row: SampleRow, item: _Item, score: float) -> None:
@@ -155,10 +160,11 @@ class _Tally(Struct):
                 passed=counts["passed"],
                 void=counts["void"],
                 unscored=counts["unscored"],
+                weighed=counts["weighed"],
             ),
             tests=Tests(counts["tests_passed"], total, counts["tests_passed"] / total if total else None),
             tokens=Tokens(_whole(self.prompt_tokens.value), _whole(self.completion_tokens.value)),
-            seconds=Seconds(self.generation.value, self.sandbox.value),
+            seconds=Seconds(self.generation.value, self.sandbox.value, self.weighing.value),
             truncated=counts["truncated"],
             truncated_failed=counts["truncated_failed"],
             no_answer=sum(self.classes[name] for name in NO_ANSWER),

@@ -27,11 +27,13 @@ class VoidReason(Struct):
 
 
 class SamplingSeen(Struct):
-    """One way of asking as the engine reported it; `effective` None means that the back end does not say."""
+    """One way of asking as the engine reported it; `effective` None means that the back end does not say, or that
+    nothing was sampled: continuations were `weighed`."""
 
     category: str
     policy: str
     effective: SamplingParams | None
+    weighed: bool = False
     answers: int = 0
 
 
@@ -40,7 +42,7 @@ class StepExcerpts(Struct):
 
     failures: dict[str, dict[str, list[SampleRow]]] = field(default_factory=dict)
     voids: dict[tuple[str, str], VoidReason] = field(default_factory=dict)
-    sampling: dict[tuple[str, str, SamplingParams | None], SamplingSeen] = field(default_factory=dict)
+    sampling: dict[tuple[str, str, SamplingParams | None, bool], SamplingSeen] = field(default_factory=dict)
     answers_per_item: int = 0
     references: dict[tuple[str, str], str] = field(default_factory=dict)
     """By category and item, the first reference programs that do not pass, and how each ended."""
@@ -52,7 +54,7 @@ class StepExcerpts(Struct):
         if row.outcome == "void":
             self._add_void(row)
             return
-        seen = (row.category, row.policy, row.effective)
+        seen = (row.category, row.policy, row.effective, bool(row.likelihoods))
         self.sampling.setdefault(seen, SamplingSeen(*seen)).answers += 1
         if row.selected and failed(row):
             rows = self.failures.setdefault(row.category, {}).setdefault(row.error_class or "unknown", [])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit import assets
 from evalkit.core.digest import short
 from evalkit.core.errors import SpecError
-from evalkit.core.types import Prompt, TestResult
+from evalkit.core.types import Prompt, TestResult, Weighed
 from evalkit.report import numbers, text
 from evalkit.report.excerpts import name_of
 from evalkit.report.page import Page, portable
@@ -74,6 +75,7 @@ def environment() -> Environment:
         prompt=prompt_text,
         sample_name=name_of,
         test_lines=test_lines,
+        weighed_lines=weighed_lines,
     )
     made.globals.update(per=numbers.per, of=numbers.of, dash=numbers.DASH)
     return made
@@ -86,6 +88,15 @@ def prompt_text(prompt: Prompt) -> str:
     if len(prompt.messages) == 1:
         return prompt.messages[0].content
     return "\n\n".join(f"[{message.role}]\n{message.content}" for message in prompt.messages)
+
+
+def weighed_lines(likelihoods: Sequence[Weighed]) -> str:
+    """Each continuation after its log-probability, in the order of the task, its tokens behind it."""
+    return "\n".join(
+        f"{one.logprob:10.4f}  {json.dumps(one.continuation, ensure_ascii=False)}"
+        + (f"  ({numbers.plural(one.tokens, 'token')}{', greedy' if one.greedy else ''})" if one.tokens else "")
+        for one in likelihoods
+    )
 
 
 def test_lines(tests: Sequence[TestResult]) -> str:

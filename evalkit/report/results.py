@@ -29,7 +29,8 @@ class Answers(Struct, frozen=True):
     """Answers, not items: `candidates` are all that were generated, `n` the selected ones: scored, void or unscored.
 
     `passed` are the scored answers whose outcome is a pass; where scores are shares, none is. `unscored` ones were
-    collected for a judge.
+    collected for a judge. Of the candidates, `weighed` were not generated: the model said how likely given
+    continuations are.
     """
 
     candidates: int
@@ -38,6 +39,7 @@ class Answers(Struct, frozen=True):
     passed: int
     void: int
     unscored: int = 0
+    weighed: int = 0
 
 
 class Tests(Struct, frozen=True):
@@ -56,10 +58,12 @@ class Tokens(Struct, frozen=True):
 
 
 class Seconds(Struct, frozen=True):
-    """Summed over all candidates: the answers' shares of their batches, and wall time of programs in the sandbox."""
+    """Summed over all candidates: shares of their batches of answers that were generated, of those that were weighed,
+    and wall time of programs in the sandbox."""
 
     generation: float | None
     sandbox: float | None
+    weighing: float | None = None
 
 
 class LimitUse(Struct, frozen=True):
@@ -132,6 +136,11 @@ class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1", "pass_at_k": "
     criteria: dict[str, CriterionUse] = {}
     pass_at_k: dict[str, Rate] = {}
     by_answer: tuple[Attempt, ...] = ()
+
+    @property
+    def generated(self) -> bool:
+        """Whether any answer was generated: of weighed ones none can be cut off."""
+        return not self.answers.weighed or self.answers.candidates > self.answers.weighed + self.answers.void
 
 
 class Measure(Struct, frozen=True):

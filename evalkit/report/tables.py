@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas
 
 _BATCH = 2048
-_JSON_COLUMNS = ("groups", "prompt", "tests", "effective", "limits", "readings", "criteria", "earlier")
+_JSON_COLUMNS = ("groups", "prompt", "tests", "effective", "limits", "readings", "criteria", "earlier", "likelihoods")
 _TYPES = {
     "sample": "int64",
     "selected": "bool",
@@ -152,6 +152,7 @@ def _numbers(measure: Measure) -> dict[str, Any]:
         "no_answer": metrics.no_answer,
         "completion_tokens": metrics.tokens.completion,
         "generation_s": metrics.seconds.generation,
+        "weighing_s": metrics.seconds.weighing,
         "usd": metrics.usd,
         "programs": metrics.limits.programs,
         "near_limit": metrics.limits.near,

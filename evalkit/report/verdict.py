@@ -177,7 +177,12 @@ def _smallest(step: StepResults) -> str:
 
 def _variation(seen: StepExcerpts) -> Iterator[str]:
     known = [entry.effective for entry in seen.sampling.values() if entry.effective is not None]
-    if seen.answers_per_item > 1:
+    if any(entry.weighed for entry in seen.sampling.values()):
+        yield (
+            "What the model would write where options were weighed: their log-probabilities say which one it prefers, "
+            "not that it would give it as an answer."
+        )
+    if seen.answers_per_item > 1 or all(entry.weighed for entry in seen.sampling.values()):
         return
     if any(not sampling.greedy for sampling in known):
         yield "How much answers vary: each item was asked once, with random sampling. Another seed gives other answers."

@@ -6,6 +6,7 @@ rest is void, with the reason.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -55,6 +56,7 @@ class CheckedEngine:
                 raise ContractError(f"the engine gave an answer that was not asked for, or twice: {answer.key}")
             if isinstance(answer, Completion):
                 _check_effective(request, answer)
+                _check_likelihoods(request, answer)
             for _ in range(times[answer.key]):
                 yield answer
         if wanted:
@@ -65,7 +67,7 @@ class CheckedEngine:
 
 
 def _check_effective(request: Request, completion: Completion) -> None:
-    """Recorded answers have unknown parameters; any other engine must have used the declared ones."""
+    """Recorded answers have unknown parameters, likelihoods none; other answers must have used the declared ones."""
     if completion.effective is None:
         return
     declared, effective = decisive(request.sampling), decisive(completion.effective)
@@ -78,6 +80,21 @@ def _check_effective(request: Request, completion: Completion) -> None:
         raise ContractError(
             f"the engine used other sampling parameters than declared ({'; '.join(different)})",
             hint="declare what the engine can do, or use another engine",
+        )
+
+
+def _check_likelihoods(request: Request, completion: Completion) -> None:
+    """One likelihood for each continuation, each of them a number; none where nothing was to be weighed."""
+    wanted, given = len(request.continuations), len(completion.likelihoods)
+    if wanted != given:
+        raise ContractError(
+            f"the engine gave {given} likelihoods for {wanted} continuations (item {request.item} of {request.task})",
+            hint="use an engine that weighs continuations",
+        )
+    if not all(math.isfinite(known.logprob) for known in completion.likelihoods):
+        raise ContractError(
+            f"the engine gave a likelihood that is not a number (item {request.item} of {request.task})",
+            hint="use dtype: float32 (or bfloat16 on CUDA); float16 overflows in many models",
         )
 
 

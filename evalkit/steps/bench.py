@@ -52,6 +52,11 @@ class Arm(Struct, frozen=True):
     shots_origin: str = ""
     shots_sha256: str = ""
 
+    @property
+    def weighs(self) -> bool:
+        """Whether the model weighs continuations here: each item is asked once then, whatever the policy says."""
+        return any(self.scorer.continuations(sample) for sample in self.samples)
+
 
 class Bench(Struct, frozen=True):
     """A bench step with everything looked up. `salt` is empty but for `--fresh` runs."""
@@ -85,10 +90,16 @@ class Cell(Struct, frozen=True):
 
 
 def cells(bench: Bench, arm: Arm) -> Iterator[Cell]:
-    """Every completion that an arm wants, in plan order; of a chat of several turns the first one."""
+    """Every completion that an arm wants, in plan order; of a chat of several turns the first one.
+
+    A sample whose continuations are weighed is asked once: there is nothing to draw, so a second answer is the first.
+    """
     for sample in arm.samples:
-        for index in range(arm.policy.samples):
-            request = Request("", sample.task, sample.id, sample.prompt, arm.sampling, index)
+        weighed = arm.scorer.continuations(sample)
+        for index in range(1 if weighed else arm.policy.samples):
+            request = Request(
+                "", sample.task, sample.id, sample.prompt, arm.sampling, index, continuations=tuple(weighed)
+            )
             key = completion_key(bench.fingerprint, request, bench.salt)
             yield Cell(sample, msgspec.structs.replace(request, key=key))
 

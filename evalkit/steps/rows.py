@@ -8,7 +8,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from evalkit.core.ports import Store
-from evalkit.core.types import Completion, Execution, SampleRow, Score, Void
+from evalkit.core.types import Completion, Execution, Request, SampleRow, Score, Void, Weighed
 from evalkit.steps.bench import Arm, Bench, Cell, Trial, cells, chunks, limits_of, trial_of
 from evalkit.steps.turns import reached
 
@@ -119,6 +119,17 @@ def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, trie
         readings=score.readings,
         criteria=score.criteria,
         earlier=tuple(turn.text for turn in cell.earlier),
+        likelihoods=_weighed(cell.request, completion),
+    )
+
+
+def _weighed(request: Request, completion: Completion | None) -> tuple[Weighed, ...]:
+    """What the completion says of each continuation; nothing for one that was generated."""
+    if completion is None:
+        return ()
+    return tuple(
+        Weighed(text, known.logprob, known.tokens, known.greedy)
+        for text, known in zip(request.continuations, completion.likelihoods, strict=True)
     )
 
 

@@ -22,11 +22,13 @@ class Item(Struct, frozen=True):
 
 
 def items(task: Task, rows: Rows) -> dict[str, Item]:
-    """The items by id, in data order. Raises DataError for a row without an id of its own or a renamed field."""
+    """The items by id, in data order. An id may use `row_number`, the row's place in its split from 1, for data that
+    holds the same row twice. Raises DataError for a row without an id of its own or a renamed field."""
     found: dict[str, Item] = {}
-    for row, where in zip(rows.rows, rows.places, strict=True):
+    for number, (row, where) in enumerate(zip(rows.rows, rows.places, strict=True), 1):
         named = {**row, **{ours: field(row, theirs, "fields", where) for ours, theirs in task.fields.items()}}
-        name = render(task.id, named, what=f"id of task {task.name}", where=where, nulls=False)
+        known = {"row_number": number, **named}
+        name = render(task.id, known, what=f"id of task {task.name}", where=where, nulls=False)
         if not name.strip():
             raise DataError(f"the id of this row of task {task.name} is empty", where=where)
         if name in found:

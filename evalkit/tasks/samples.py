@@ -20,6 +20,7 @@ from evalkit.tasks.shots import Examples, shots_of
 
 # Options of the scorers that ship with evalkit whose value is the name of a field. Templates are found by themselves.
 _FIELD_OPTIONS = {
+    "choice": ("options", "right", "wrong", "best"),
     "code": ("prompt", "tests", "setup", "entry_point", "atol"),
     "exact": ("field",),
     "number": ("field",),
@@ -27,6 +28,9 @@ _FIELD_OPTIONS = {
     "json_schema": ("field",),
     "math_verify": ("field",),
 }
+
+# Templates that a scorer renders with more than the row, and so checks itself.
+_OWN_TEMPLATES = frozenset({("choice", "continuation")})
 
 
 class Shape(Struct, frozen=True):
@@ -125,7 +129,7 @@ def _group(name: str, use: TaskUse, item: Item) -> str:
 def _check_scorer_fields(task: Task, item: Item) -> None:
     """Before a single token is generated: whatever the scorer will read of the row must be there."""
     for option, value in task.scorer_options.items():
-        if not isinstance(value, str):
+        if not isinstance(value, str) or (task.scorer, option) in _OWN_TEMPLATES:
             continue
         if is_template(value):
             what = f"score.{task.scorer}.{option} of task {task.name}"

@@ -27,11 +27,15 @@ SAMPLES = 3
 SMOL = Model("smol", "transformers", {"embedded": "smollm2-135m"})
 
 
+OPTIONS = (" Paris", " a banana", " London, of course", ".")
+
+
 class Subject(Struct, frozen=True):
-    """An engine under test; `impossible` is a request that it cannot answer."""
+    """An engine under test; `impossible` is a request that it cannot answer, `unweighable` one that it cannot weigh."""
 
     engine: Engine
     impossible: Request
+    unweighable: Request
 
 
 def ask(item: int, sampling: SamplingParams = GREEDY, index: int = 0, text: str | None = None) -> Request:
@@ -39,15 +43,26 @@ def ask(item: int, sampling: SamplingParams = GREEDY, index: int = 0, text: str 
     return Request(f"{item}/{index}/{sampling.temperature}/{sampling.seed}", "t", str(item), prompt, sampling, index)
 
 
+def weigh(item: int, continuations: tuple[str, ...] = OPTIONS, prompt: Prompt | None = None) -> Request:
+    text = ("The capital of France is", "The best fruit is", "I live in", "Nothing")[item]
+    asked = prompt or Prompt(text=text)
+    return Request(f"weigh/{item}", "t", str(item), asked, GREEDY, continuations=continuations)
+
+
 @pytest.fixture(scope="module")
 def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     path = tmp_path_factory.mktemp("replay") / "samples.jsonl"
     rows = [
-        {"task_id": item, "completion": f"{item}.{index}"} for index in range(SAMPLES) for item in range(len(QUESTIONS))
+        {"task_id": item, "completion": f"{item}.{index}", "logprobs": [-1.5 - item, -20, -7.25, -3]}
+        for index in range(SAMPLES)
+        for item in range(len(QUESTIONS))
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    engine = open_engine(Model("recorded", "replay", {"file": str(path)}), lambda text: None)
-    yield Subject(engine, replace(ask(0), key="impossible", item="absent"))
+    fields = {"likelihoods": "logprobs"}
+    engine = open_engine(Model("recorded", "replay", {"file": str(path), "fields": fields}), lambda text: None)
+    yield Subject(
+        engine, replace(ask(0), key="impossible", item="absent"), replace(weigh(0, (" a",)), key="impossible")
+    )
     engine.close()
 
 
@@ -56,7 +71,10 @@ def transformers() -> Iterator[Subject]:
     if find_spec("torch") is None or find_spec("transformers") is None:
         pytest.skip("torch and transformers are not installed")
     engine = open_engine(SMOL, lambda text: None)
-    yield Subject(engine, replace(ask(0, text="long " * 9000), key="impossible"))
+    long = Prompt(text="long " * 9000)
+    yield Subject(
+        engine, replace(ask(0, text="long " * 9000), key="impossible"), replace(weigh(0, prompt=long), key="impossible")
+    )
     engine.close()
 
 
@@ -127,6 +145,37 @@ def test_what_cannot_be_answered_is_void_alone(subject: Subject) -> None:
 def test_nothing_asked_is_nothing_answered(subject: Subject) -> None:
     """An empty call ends."""
     assert list(subject.engine.generate([])) == []
+
+
+def test_likelihoods_are_one_for_each_continuation(subject: Subject) -> None:
+    """In the order that was asked for; nothing is written, and no sampling parameter is claimed."""
+    answer = answers(subject, weigh(0))[weigh(0).key]
+    assert len(OPTIONS) == len(answer.likelihoods)
+    assert ("", None) == (answer.text, answer.effective)
+    assert answer.finish_reason in ("weighed", "recorded")
+    assert max(known.logprob for known in answer.likelihoods) == answer.likelihoods[0].logprob
+
+
+def test_company_does_not_change_likelihoods(subject: Subject) -> None:
+    """Alone, with others, with answers to be written in the same call: the same to 1e-3."""
+    requests = [weigh(item) for item in range(len(QUESTIONS))]
+    together = answers(subject, ask(1), *requests, ask(0, DRAWN))
+    for request in requests:
+        alone = answers(subject, request)[request.key].likelihoods
+        assert [known.logprob for known in alone] == pytest.approx(
+            [known.logprob for known in together[request.key].likelihoods], abs=1e-3
+        )
+    assert together[ask(1).key].text == texts(subject, ask(1))[ask(1).key]
+
+
+def test_what_cannot_be_weighed_is_void_alone(subject: Subject) -> None:
+    """Nothing is cut to make it fit; the others are weighed."""
+    found = {answer.key: answer for answer in subject.engine.generate([weigh(1), subject.unweighable, weigh(2)])}
+    void = found[subject.unweighable.key]
+    assert isinstance(void, Void)
+    assert void.reason
+    assert isinstance(found[weigh(1).key], Completion)
+    assert isinstance(found[weigh(2).key], Completion)
 
 
 @pytest.mark.model
@@ -211,3 +260,43 @@ class TestTransformers:
         request = replace(ask(0, replace(GREEDY, stop=(stop,))), key="c", prompt=Prompt(text="1, 2, 3, 4,"))
         cut = answers(transformers, request)["c"]
         assert (whole[: whole.index(stop)], "stop") == (cut.text, cut.finish_reason)
+
+    @pytest.mark.parametrize("chat", [False, True], ids=["text", "chat"])
+    def test_likelihoods_are_those_of_the_model(self, transformers: Subject, chat: bool) -> None:
+        """Prompt and continuation encoded as one and run through the model plainly give the same, to 1e-3."""
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from evalkit.engines import embedded
+
+        place = embedded.converted(embedded.lookup("smollm2-135m"))
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32).eval()
+        tokenizer = AutoTokenizer.from_pretrained(place)
+        prompt, text = Prompt(text="The capital of France is "), "The capital of France is "
+        if chat:
+            prompt = Prompt((Message("user", QUESTIONS[0]),))
+            messages = [{"role": "user", "content": QUESTIONS[0]}]
+            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        options = ("Paris", "a banana", "London, of course")
+        request = weigh(0, options, prompt)
+        found = answers(transformers, request)[request.key].likelihoods
+        context = tokenizer(text.rstrip(), add_special_tokens=not chat)["input_ids"]
+        for option, known in zip(options, found, strict=True):
+            ids = tokenizer(text + option, add_special_tokens=not chat)["input_ids"]
+            with torch.inference_mode():
+                logprobs = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+            expected = sum(float(logprobs[spot - 1, ids[spot]]) for spot in range(len(context), len(ids)))
+            assert (expected, len(ids) - len(context)) == (pytest.approx(known.logprob, abs=1e-3), known.tokens)
+
+    def test_an_empty_prompt_is_weighed(self, transformers: Subject) -> None:
+        """The model's first token stands for it, and a continuation has all of its tokens."""
+        request = weigh(0, ("The", "Xyzzy plugh"), Prompt(text=""))
+        first, second = answers(transformers, request)[request.key].likelihoods
+        assert first.tokens == 1
+        assert first.logprob > second.logprob
+
+    def test_a_continuation_without_tokens_is_void(self, transformers: Subject) -> None:
+        """It would be certain, and always win."""
+        (void,) = transformers.engine.generate([weigh(0, (" Paris", ""))])
+        assert isinstance(void, Void)
+        assert void.reason == "the continuation '' has no tokens of its own"

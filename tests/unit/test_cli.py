@@ -290,3 +290,48 @@ def test_the_sandbox_of_a_wrong_spec(folder: Path, capsys: pytest.CaptureFixture
     (folder / "bad.yaml").write_text("evalkit: 1\nmodel: x\nsandbox: {packages: numpy}\n")
     assert cli._run(["sandbox", "build", "bad.yaml"]) == 2
     assert "`packages` must be a list" in capsys.readouterr().err
+
+
+def test_options_are_weighed_from_rows_to_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Plan, run, rows, results, report and show of a task whose options are weighed; recorded likelihoods stand in."""
+    options = {"a": ["in the sun", "at sea"], "b": ["red", "blue", "dark green"], "c": ["up", "down"]}
+    recorded = {"a": [-1.5, -4.0], "b": [-3.0, -5.0, -3.5], "c": [-2.0]}
+    rows = [{"id": name, "q": f"{name}?", "choices": texts, "answer": 0} for name, texts in options.items()]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lines = [{"id": name, "logprobs": values} for name, values in recorded.items()]
+    (folder / "weighed.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "choice.yaml").write_text(
+        "evalkit: 1\n"
+        "models: {recorded: {engine: replay, file: weighed.jsonl, fields: {id: id, likelihoods: logprobs}}}\n"
+        "model: recorded\n"
+        "policy: {temperature: 0.7, samples: 4}\n"
+        "suite: [options]\n"
+        "void_budget: 0.5\n"
+        "tasks:\n"
+        "  options:\n"
+        "    data: [{file: rows.jsonl}]\n"
+        "    id: '{{ id }}'\n"
+        "    text: 'Q: {{ q }} A:'\n"
+        "    score: {choice: {options: choices, answer: answer, metric: acc_norm}}\n"
+    )
+    assert cli._run(["plan", "choice.yaml"]) == 0
+    assert "7 continuations to weigh, no answer tokens" in capsys.readouterr().out
+    assert cli._run(["run", "choice.yaml"]) == 0
+    assert "50.0 %" in capsys.readouterr().out
+    [run] = (folder / "runs").glob("*")
+    found = {row["id"]: row for row in map(json.loads, (run / "samples.jsonl").read_text().splitlines())}
+    assert [("a", "pass"), ("b", "fail"), ("c", "void")] == [(name, row["outcome"]) for name, row in found.items()]
+    assert found["a"]["likelihoods"] == [
+        {"continuation": " in the sun", "logprob": -1.5, "tokens": None, "greedy": None},
+        {"continuation": " at sea", "logprob": -4.0, "tokens": None, "greedy": None},
+    ]
+    assert ("", None, "recorded") == tuple(found["a"][name] for name in ("text", "effective", "finish_reason"))
+    assert ("C", {"acc": {"part": 1.0, "of": 1}}) == (found["b"]["answer"], found["b"]["readings"])
+    assert found["c"]["reason"] == "engine: 1 recorded log-probabilities for the 2 options of item 'c'"
+    metrics = json.loads((run / "results.json").read_text())["steps"]["bench"]["all"]["metrics"]
+    assert (3, 2) == (metrics["answers"]["candidates"], metrics["answers"]["weighed"])
+    [task] = json.loads((run / "evalkit.lock").read_text())["tasks"]
+    assert (1, None) == (task["samples"], task["sampling"])
+    assert "none: continuations were weighed" in (run / "report.md").read_text()
+    assert cli._run(["show", "last", "b"]) == 0
+    assert '   -3.5000  " dark green"' in capsys.readouterr().out

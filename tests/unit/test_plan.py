@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from evalkit import plan
+from evalkit.core.errors import SpecError
 from evalkit.core.runfolder import Lock, TaskLock
 from evalkit.core.types import Execution
-from evalkit.plan import PlannedStep, Sources, with_limits
+from evalkit.plan import PlannedStep, Sources, task_locks, with_limits
 from evalkit.run.store import SqliteStore
 from evalkit.spec.load import load_spec
+from evalkit.spec.model import Spec
 from evalkit.steps.bench import reference_of
 
 Make = Callable[..., PlannedStep]
@@ -129,3 +131,68 @@ tasks:
     assert (none.shots, none.shots_origin, none.shots_sha256) == ((), "", "")
     assert "letters: the examples changed" in why
     store.close()
+
+
+WEIGHING = """\
+evalkit: 1
+models: {recorded: {engine: replay, file: answers.jsonl, fields: FIELDS}}
+model: recorded
+policy: {temperature: 0.7, samples: 3, max_tokens: 100}
+suite: [letters, words]
+tasks:
+  letters:
+    data: [{file: rows.jsonl}]
+    id: '{{ id }}'
+    text: '{{ question }}'
+    score: {choice: {options: options, answer: right, continuation: CONTINUATION}}
+  words:
+    data: [{file: rows.jsonl}]
+    id: '{{ id }}'
+    prompt: '{{ question }}'
+    score: {choice: {options: options, answer: right, by: letter}}
+"""
+
+
+def weighing(folder: Path, store: SqliteStore, fields: str, continuation: str = "' {{ option }}'") -> PlannedStep:
+    rows = [{"id": name, "question": f"{name}?", "options": ["x", "y", "z"][:n], "right": 0} for name, n in WEIGHED]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "answers.jsonl").write_text('{"id": "a", "logprobs": [-1, -2], "text": "A"}\n')
+    (folder / "spec.yaml").write_text(WEIGHING.replace("FIELDS", fields).replace("CONTINUATION", continuation))
+    loaded = load_spec(folder / "spec.yaml")
+    assert loaded.spec is not None, loaded.diagnostics
+    (step,) = plan.make(loaded.spec, Sources(store, notify=print)).steps
+    return step
+
+
+WEIGHED = (("a", 2), ("b", 3))
+RECORDED = "{id: id, text: text, likelihoods: logprobs}"
+
+
+def test_what_is_weighed_is_asked_once_and_costs_no_answer_tokens(tmp_path: Path) -> None:
+    """However many samples the policy wants; the lock says that no sampling plays a part, and what is weighed."""
+    store = SqliteStore(tmp_path / "store")
+    step = weighing(tmp_path, store, RECORDED)
+    letters, words = step.tasks
+    assert (2, 6) == (letters.requests, words.requests)
+    assert (5, 600) == (step.continuations, step.max_completion_tokens)
+    lock, other = task_locks(load(tmp_path), step.work)
+    assert (1, None) == (lock.samples, lock.sampling)
+    assert other.sampling is not None
+    assert (3, 0.7) == (other.samples, other.sampling.temperature)
+    again = weighing(tmp_path, store, RECORDED, "' {{ label }}'")
+    assert lock.prompts != task_locks(load(tmp_path), again.work)[0].prompts
+    store.close()
+
+
+def test_an_engine_that_cannot_weigh_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    """With what to do about it."""
+    store = SqliteStore(tmp_path / "store")
+    with pytest.raises(SpecError, match="model 'recorded' has recorded answers only"):
+        weighing(tmp_path, store, "{id: id, text: text}")
+    store.close()
+
+
+def load(folder: Path) -> Spec:
+    loaded = load_spec(folder / "spec.yaml")
+    assert loaded.spec is not None
+    return loaded.spec

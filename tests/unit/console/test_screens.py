@@ -16,7 +16,7 @@ from evalkit import console
 from evalkit.core.errors import EvalkitError, PrerequisiteError
 from evalkit.core.ports import Rendered
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import Contribution, Message, Prompt, SampleRow, TestResult
+from evalkit.core.types import Contribution, Message, Prompt, SampleRow, TestResult, Weighed
 from evalkit.doctor import Check
 from evalkit.plan import PlannedTask
 from evalkit.report import numbers
@@ -66,6 +66,7 @@ class Step(Struct, frozen=True):
     tasks: tuple[PlannedTask, ...]
     references: int = 0
     references_cached: int | None = None
+    continuations: int = 0
 
 
 class Plan(Struct, frozen=True):
@@ -90,6 +91,24 @@ def test_plan(screen: Callable[..., None]) -> None:
     )  # fmt: skip
     console.show_plan(Plan((bench, after)))
     screen("plan")
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "said"),
+    [
+        (0, "  1,200 prompt tokens, 1,172 continuations to weigh, no answer tokens\n"),
+        (25600, "  1,200 prompt tokens, 1,172 continuations to weigh, at most 25,600 answer tokens\n"),
+    ],
+)
+def test_plan_of_what_is_weighed(capsys: pytest.CaptureFixture[str], ceiling: int, said: str) -> None:
+    """Continuations are counted; they cost no answer tokens."""
+    step = Step(
+        name="bench", verb="bench", needs=(), key="1a2b3c4d5e6f7081", requests=293, cached=0, programs_cached=None,
+        prompt_tokens=1200, max_completion_tokens=ceiling, tokens_exact=True, why="first run of this step",
+        tasks=(PlannedTask("arc", "arc_challenge", "test", 293, 293, 0),), continuations=1172,
+    )  # fmt: skip
+    console.show_plan(Plan((step,)))
+    assert said in capsys.readouterr().out
 
 
 def test_results(screen: Callable[..., None], tmp_path: Path) -> None:
@@ -178,6 +197,20 @@ def test_sample_void(screen: Callable[..., None], row: Build) -> None:
     """A void sample shows its reason; what is not there is not shown."""
     console.show_sample(row(outcome="void", text=None, reason="sandbox: the container went away"))
     screen("sample_void")
+
+
+def test_sample_that_was_weighed(screen: Callable[..., None], row: Build) -> None:
+    """Each option with its log-probability; there is no answer, and none is shown."""
+    options = (
+        Weighed(" in the sun", -12.34567, 4, False),
+        Weighed(' "never"', -2.5, 3, True),
+        Weighed(" at\nsea", -8.0),
+    )
+    console.show_sample(
+        row(outcome="fail", text="", finish_reason="weighed", completion_tokens=None, effective=None, answer="B",
+            rule="acc_norm", error_class="wrong_answer", reason="expected A: in the sun", likelihoods=options)
+    )  # fmt: skip
+    screen("sample_weighed")
 
 
 def test_sample_with_escapes(capsys: pytest.CaptureFixture[str], row: Build) -> None:

@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from evalkit.core.errors import DataError, SpecError
-from evalkit.core.types import Completion, Fingerprint, Model, Prompt, Request, SamplingParams, Void
+from evalkit.core.types import Completion, Fingerprint, Likelihood, Model, Prompt, Request, SamplingParams, Void
 from evalkit.engines.replay import ADAPTER
 
 ROWS = [
@@ -390,3 +391,53 @@ def test_a_run_has_one_answer_to_an_item(tmp_path: Path) -> None:
     model = runs_of(written(tmp_path, "1.jsonl", ROWS), written(tmp_path, "2.jsonl", ROWS[:1]))
     with pytest.raises(DataError, match="is a second answer to item 'a/1'"):
         ADAPTER.open(model, lambda text: None)
+
+
+WEIGHED = [
+    {"id": "a", "logprobs": [-1.5, -2, 0]},
+    {"id": "b", "text": "only words"},
+    {"id": "c", "text": "both", "logprobs": [-3.25, -1]},
+]
+FIELDS = {"id": "id", "text": "text", "likelihoods": "logprobs"}
+
+
+def test_recorded_log_probabilities(tmp_path: Path) -> None:
+    """One for each option; a row may have them, a text, or both, and what it lacks is void with a reason."""
+    engine = ADAPTER.open(recorded(written(tmp_path, "s.jsonl", WEIGHED), **FIELDS), lambda text: None)
+    weighed = [
+        replace(one, key=f"{one.item}{len(options)}", continuations=options)
+        for one in asked(("a", 0), ("b", 0), ("c", 0))
+        for options in (("x", "y"), ("x", "y", "z"))
+    ]
+    found = {answer.key: answer for answer in engine.generate([*weighed, *asked(("a", 0), ("c", 0))])}
+    likelihoods = {key: one.likelihoods for key, one in found.items() if isinstance(one, Completion)}
+    assert {
+        "a3": (Likelihood(-1.5), Likelihood(-2.0), Likelihood(0.0)),
+        "c2": (Likelihood(-3.25), Likelihood(-1.0)),
+        "c-0": (),
+    } == likelihoods
+    assert {
+        "a2": "3 recorded log-probabilities for the 2 options of item 'a'",
+        "b2": "no recorded log-probabilities for the 2 options of item 'b'",
+        "b3": "no recorded log-probabilities for the 3 options of item 'b'",
+        "c3": "2 recorded log-probabilities for the 3 options of item 'c'",
+        "a-0": "no recorded text for item 'a', only log-probabilities",
+    } == {key: one.reason for key, one in found.items() if isinstance(one, Void)}
+
+
+@pytest.mark.parametrize("value", ["[]", "[-1, 0.5]", '["-1"]', "-1", "[true]", "[null]"])
+def test_what_is_no_log_probability_is_named(tmp_path: Path, value: str) -> None:
+    """With its line, before anything is answered."""
+    path = written(tmp_path, "s.jsonl", f'{{"id": "a", "logprobs": {value}}}')
+    with pytest.raises(DataError, match="field 'logprobs' is no list of log-probabilities") as caught:
+        ADAPTER.open(recorded(path, **FIELDS), lambda text: None)
+    assert str(caught.value).startswith(f"{path}:1: ")
+
+
+def test_answers_alone_cannot_weigh(tmp_path: Path) -> None:
+    """Said while planning, with the field to name."""
+    path = written(tmp_path, "s.jsonl", WEIGHED)
+    ADAPTER.check_weighing(recorded(path, **FIELDS))
+    with pytest.raises(SpecError, match="a task wants its options weighed") as caught:
+        ADAPTER.check_weighing(recorded(path))
+    assert "fields: {likelihoods: logprobs}" in caught.value.hint

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from evalkit.core.errors import DataError
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import Contribution, Limits, SampleRow, Share
+from evalkit.core.types import Contribution, Limits, SampleRow, Share, Weighed
 from evalkit.report.collect import collect
 from evalkit.report.results import CriterionUse, LimitUse, Reading, Results, StepResults, decode, encode
 from evalkit.stats.intervals import estimate, wilson
@@ -448,3 +448,21 @@ def test_several_answers_to_an_item(row: Build) -> None:
     ]
     single = step_of([row(id="a"), row(id="b")]).all.metrics
     assert ({}, ()) == (single.pass_at_k, single.by_answer)
+
+
+def test_weighed_answers_are_not_generated_ones(row: Build) -> None:
+    """Their time makes no rate of tokens, none of them can be cut off; generated ones beside them count."""
+    known = (Weighed(" A", -1.0, 1, True), Weighed(" B", -2.0, 1, False))
+    weighed = dict(likelihoods=known, text="", finish_reason="weighed", completion_tokens=None, seconds=0.25)
+    rows = [row(category="arc", id="w0", **weighed), row(category="arc", id="w1", **weighed), row(category="math")]
+    results = collect(rows, RUN).steps["s"]
+    arc, both = results.categories["arc"].metrics, results.all.metrics
+    assert (2, 2, False) == (arc.answers.candidates, arc.answers.weighed, arc.generated)
+    assert (None, None, 0.5) == (arc.tokens.completion, arc.seconds.generation, arc.seconds.weighing)
+    assert (20, 0) == (arc.tokens.prompt, arc.truncated)
+    assert (3, 1, True) == (
+        both.answers.candidates,
+        results.categories["math"].metrics.answers.candidates,
+        both.generated,
+    )
+    assert (4, 0.5, 0.5) == (both.tokens.completion, both.seconds.generation, both.seconds.weighing)

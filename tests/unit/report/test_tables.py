@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import Limits, SampleRow, TestResult
+from evalkit.core.types import Limits, SampleRow, TestResult, Weighed
 from evalkit.report.collect import collect
 from evalkit.report.tables import COLUMNS, ParquetFile, results_frame, samples_frame
 
@@ -31,6 +31,7 @@ def test_parquet_holds_every_column(tmp_path: Path, row: Build) -> None:
     rows = [
         row(groups={"level": "easy"}, tests=(TestResult(True, "assert x"),), tests_passed=1, tests_total=1),
         row(id="l", sandbox_s=0.5, cpu_s=0.25, peak_mb=9.5, limits=Limits(cpu_s=2.0), reference="passed"),
+        row(id="w", text="", finish_reason="weighed", likelihoods=(Weighed(" A", -1.5, 1, True), Weighed(" B", -2.0))),
         row(id="j", outcome="void", text=None, effective=None, seconds=None, reason="engine: gone"),
     ]
     table = pyarrow.parquet.read_table(put(tmp_path, rows)).to_pylist()
@@ -40,7 +41,18 @@ def test_parquet_holds_every_column(tmp_path: Path, row: Build) -> None:
         for name, value in plain.items():
             expected = value
             if (
-                name in ("groups", "prompt", "tests", "effective", "limits", "readings", "criteria", "earlier")
+                name
+                in (
+                    "groups",
+                    "prompt",
+                    "tests",
+                    "effective",
+                    "limits",
+                    "readings",
+                    "criteria",
+                    "earlier",
+                    "likelihoods",
+                )
                 and value is not None
             ):
                 expected = msgspec.json.encode(value).decode()

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 
 from evalkit.core.errors import DataError, SpecError
 from evalkit.core.runfolder import Lock, ModelLock, RunRecord, TaskLock
-from evalkit.core.types import Contribution, Limits, Message, Prompt, SampleRow, SamplingParams, TestResult
+from evalkit.core.types import Contribution, Limits, Message, Prompt, SampleRow, SamplingParams, TestResult, Weighed
 from evalkit.report.render import environment
 from evalkit.report.write import write
 
@@ -366,3 +366,18 @@ def test_answers_side_by_side(tmp_path: Path, row: Build) -> None:
     assert "| d | 100.0 % | 20.7 to 100.0 % | – | – |" in report
     assert "| 1 | 0 of 2 | 1 of 1 | 1 of 3 |\n| 2 | 2 of 2 | – | 2 of 2 |\n" in report
     assert "An answer took 4.0 tokens and 0.5 s on average." in report
+
+
+def test_the_report_tells_weighed_answers_apart(tmp_path: Path, row: Build) -> None:
+    """No rate, no cut-off count, and what such numbers do not say."""
+    known = (Weighed(" A", -1.0, 1, True), Weighed(" B", -2.0, 1, False))
+    one = row(
+        likelihoods=known, text="", finish_reason="weighed", completion_tokens=None, effective=None, outcome="fail"
+    )
+    text = report_of(make_folder(tmp_path, [one]))
+    assert "| c | 1 | \u2013 | 0.5 s | 10 | \u2013 | \u2013 |" in text
+    assert "none: continuations were weighed" in text
+    assert "What the model would write where options were weighed" in text
+    assert "they are recordings" not in text
+    assert '   -1.0000  " A"  (1 token, greedy)' in text
+    assert "with an empty text" not in text

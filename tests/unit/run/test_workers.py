@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from evalkit.core import registry
@@ -146,6 +147,22 @@ def test_an_ignored_temperature_is_an_error() -> None:
     engine = open_engine(fake(behaviour="ignores_temperature"), silent)
     with pytest.raises(ContractError, match=r"temperature: 0\.0 was asked for, 0\.7 was used"):
         list(engine.generate(requests(1)))
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "expected"),
+    [("forgets_one", "gave 1 likelihoods for 2 continuations"), ("is_not_a_number", "likelihood that is not a number")],
+)
+def test_likelihoods_are_one_for_each_continuation(behaviour: str, expected: str) -> None:
+    """Fewer than were asked for, or what is no number, is an error and no score."""
+    asked = [msgspec.structs.replace(one, continuations=(" a", " b")) for one in requests(2)]
+    engine = open_engine(fake(), silent)
+    assert [2, 2] == [len(one.likelihoods) for one in engine.generate(asked) if isinstance(one, Completion)]
+    engine.close()
+    engine = open_engine(fake(behaviour=behaviour), silent)
+    with pytest.raises(ContractError, match=expected):
+        list(engine.generate(asked))
     engine.close()
 
 

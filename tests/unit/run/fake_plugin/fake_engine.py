@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evalkit.core.errors import PrerequisiteError
 from evalkit.core.ports import Notify
-from evalkit.core.types import Completion, Fingerprint, Model, Prompt, Request, SamplingParams, Void
+from evalkit.core.types import Completion, Fingerprint, Likelihood, Model, Prompt, Request, SamplingParams, Void
 
 FILLER = "x" * 1024
 """Makes answers large enough that a few dozen of them fill a pipe."""
@@ -27,6 +27,8 @@ class FakeAdapter:
 
     def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
         return None
+
+    def check_weighing(self, model: Model) -> None: ...
 
     def open(self, model: Model, notify: Notify) -> FakeEngine:
         note(model, f"open {os.getpid()}")
@@ -53,6 +55,11 @@ class FakeEngine:
         note(self.model, "close")
 
     def _answer(self, request: Request) -> Completion | Void:
+        if request.continuations:
+            given = {"forgets_one": 1}.get(self.behaviour, len(request.continuations))
+            logprob = float("-inf") if self.behaviour == "is_not_a_number" else -1.0
+            known = tuple(Likelihood(logprob) for _ in range(given))
+            return Completion(request.key, "", "weighed", None, "0" * 64, likelihoods=known)
         if self.behaviour == "voids":
             return Void(request.key, "the fake would not", "engine")
         effective = request.sampling
