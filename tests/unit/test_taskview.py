@@ -131,7 +131,7 @@ def test_what_is_not_to_be_had(folder: Path) -> None:
     (folder / "data/sums/train.csv").unlink()
     test, train = fetch(Project(folders=(folder / "data",)), ["sums.yaml"], print)
     assert test.rows == 3
-    assert "hub org/sums: data set org/sums is not to be had" in train.problem
+    assert "\n  - hub org/sums: " in train.problem
     assert f"put it at {folder / 'data/sums/train.csv'}" in train.hint
     problem = missing([test, train])
     assert isinstance(problem, PrerequisiteError)
