@@ -83,7 +83,7 @@ class Weigher:
         self._results: dict[str, _Result] = {}
 
     def weigh(self, pans: Iterable[Pan]) -> Iterator[Completion | Void]:
-        """One answer for each pan, longest prompts first."""
+        """One answer for each pan, as batches end."""
         items: list[_Item] = []
         for pan in pans:
             longest = len(pan.context) + max(map(len, pan.continuations)) - 1
@@ -95,7 +95,7 @@ class Weigher:
             else:
                 self._results[pan.request.key] = _Result()
                 items.append(_item(pan, range(len(pan.continuations))))
-        _arrange(items)
+        _arrange(items, together=self._sees_everything)
         while items:
             yield from self._step(items)
 
@@ -113,11 +113,11 @@ class Weigher:
         return [self._answer(pan) for pan in pans.values() if self._complete(pan)]
 
     def _take(self, items: list[_Item]) -> list[_Item]:
-        """The next items, longest first, as many as the budget holds; at least one."""
+        """The next items, none longer than the first, as many as the budget holds; at least one."""
         width = len(items[0].prefix)
         alike = list(takewhile(lambda item: _head(item) == _head(items[0]), items))
         trunk = self._trunk(alike)
-        candidates = alike if trunk else items
+        candidates = alike if trunk else list(takewhile(lambda item: len(item.prefix) <= width, items))
         positions, shared, taken = self._positions(), 0, 0
         for item in candidates[: max(1, min(self.budget.prefill // (width - trunk), self.budget.tokens // width))]:
             shared = max(shared, item.shared)
@@ -333,13 +333,13 @@ def _head(item: _Item) -> tuple[int, ...]:
     return item.pan.context[:_TRUNK]
 
 
-def _arrange(items: list[_Item]) -> None:
-    """Those that begin alike side by side, then the others; the longest first in either."""
+def _arrange(items: list[_Item], *, together: bool) -> None:
+    """The longest first; with `together`, before them those that begin alike, side by side."""
     heads = Counter(_head(item) for item in items)
 
     def order(item: _Item) -> tuple[bool, tuple[int, ...], int]:
         head = _head(item)
-        alone = heads[head] < 2 or len(head) < _TRUNK
+        alone = not together or heads[head] < 2 or len(head) < _TRUNK
         return alone, () if alone else head, -len(item.prefix)
 
     items.sort(key=order)
