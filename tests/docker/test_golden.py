@@ -321,7 +321,7 @@ _PLUS = {
 
 @pytest.fixture(scope="module")
 def some_of_mbpp_plus() -> dict[str, dict[str, Any]]:
-    """Forty of the 399 tasks, drawn by a seed; all of them take some three minutes."""
+    """Twenty of the 399 tasks, drawn by a seed; all of them take some three minutes."""
     tasks = {row["task_id"]: row for row in load("mbppplus/mbppplus_v0.1.jsonl.gz")}
     assert 399 == len(tasks)
     return {name: tasks[name] for name in draw(dict.fromkeys(tasks, ""), 20, seed="0", task="mbpp_plus")}
@@ -346,4 +346,4 @@ def test_mbpp_plus_verdicts(name: str, sandbox: Sandbox, some_of_mbpp_plus: dict
     ]
     judged = rejudge(sandbox, {**_PLUS, "extract": "evalplus"}, answers)
     assert wrong(judged, "published_plus_pass") == []
-    assert len(judged) > 30
+    assert len(judged) > 15
