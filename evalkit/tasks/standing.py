@@ -9,12 +9,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from evalkit.core.digest import digest, short
 from evalkit.core.errors import EvalkitError
 from evalkit.fetch import hub, package
 from evalkit.fetch.notes import noted
-from evalkit.spec.model import DataSource, Task
+from evalkit.spec.model import DataSource, RowRange, Task
 from evalkit.tasks.datasets import found_file, places_of
-from evalkit.tasks.rows import count_rows
+from evalkit.tasks.parts import selected
+from evalkit.tasks.rows import count_rows, parse_files
 
 _KIND = "rows"
 
@@ -39,7 +41,7 @@ def standing(task: Task, split: str, folders: Sequence[Path]) -> Standing:
     for source in task.data[split]:
         title, files = _look(source, split, places_of(task, folders))
         if files:
-            return Standing(split, title, True, _count(files), tuple(normpath(path) for _, path in files))
+            return Standing(split, title, True, _count(files, source.rows), tuple(normpath(path) for _, path in files))
         if title:
             return Standing(split, title, False, declared)
     return Standing(split, "missing", False, declared)
@@ -66,9 +68,16 @@ def _look(source: DataSource, split: str, places: Sequence[Path]) -> tuple[str, 
     return f"hub {source.hub}, in its cache", cached.files
 
 
-def _count(files: _Files) -> int | None:
+def _count(files: _Files, part: RowRange | None) -> int | None:
     """Rows of all files; None where one cannot be read, which reading it will tell."""
+    kind = _KIND if part is None else f"{_KIND}-{short(digest(part))}"
     try:
-        return sum(noted(_KIND, path, partial(count_rows, name)) for name, path in files)
+        return sum(noted(kind, path, partial(_count_part, name, part)) for name, path in files)
     except (EvalkitError, OSError):
         return None
+
+
+def _count_part(name: str, part: RowRange | None, path: Path) -> int:
+    if part is None:
+        return count_rows(name, path)
+    return len(selected(parse_files([(name, path)], name), part).rows)
