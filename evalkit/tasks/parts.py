@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from evalkit.core.errors import DataError
-from evalkit.core.types import Json
 from evalkit.spec.model import Join, RowRange
+from evalkit.tasks.items import field
 from evalkit.tasks.rows import Placed, Row, Rows, rows_of
 
 
@@ -23,12 +21,12 @@ def selected(rows: Rows, part: RowRange) -> Rows:
     return rows_of(kept, f"{rows.origin}, {named}", rows.paths)
 
 
-def _number(row: Row, field: str, where: str) -> float:
-    value = _value(row, field, "rows.field", where)
+def _number(row: Row, name: str, where: str) -> float:
+    value = field(row, name, "rows.field", where)
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise DataError(f"the field '{field}', which `rows.field` names, is no number", where=where) from None
+        raise DataError(f"the field '{name}', which `rows.field` names, is no number", where=where) from None
 
 
 def joined(rows: Rows, join: Join, other: Rows) -> Rows:
@@ -39,7 +37,7 @@ def joined(rows: Rows, join: Join, other: Rows) -> Rows:
     partners = _by_id(other, join.on)
     placed: list[Placed] = []
     for place, row in zip(rows.places, rows.rows, strict=True):
-        name = str(_value(row, join.on, "join.on", place))
+        name = str(field(row, join.on, "join.on", place))
         if name not in partners:
             message = f"{other.origin} has no row with {join.on} '{name}'"
             raise DataError(message, hint="a joined file has a row for each of the task's", where=place)
@@ -54,16 +52,8 @@ def joined(rows: Rows, join: Join, other: Rows) -> Rows:
 def _by_id(other: Rows, on: str) -> dict[str, Row]:
     found: dict[str, Row] = {}
     for place, row in zip(other.places, other.rows, strict=True):
-        name = str(_value(row, on, "join.on", place))
+        name = str(field(row, on, "join.on", place))
         if name in found:
             raise DataError(f"{on} '{name}' is there twice", hint="which of the two is meant?", where=place)
         found[name] = row
     return found
-
-
-def _value(row: Row, field: str, used_by: str, where: str) -> Json:
-    if field in row:
-        return row[field]
-    near = get_close_matches(field, map(str, row), 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"the row has: {', '.join(sorted(row))}"
-    raise DataError(f"no field '{field}', which `{used_by}` names", hint=hint, where=where)
