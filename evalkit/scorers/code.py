@@ -178,7 +178,11 @@ class CodeScorer:
         if self._options.style == "reference":
             comparison = self._comparison(sample)
             names = (fields,) if isinstance(fields, str) else fields
-            return tuple(reference_test(name, self._field(sample, name), comparison) for name in names)
+            inputs = {name: self._field(sample, name) for name in names}
+            if not any(inputs.values()):
+                message = f"there is no input in {' or '.join(names)}: any program would pass"
+                raise DataError(message, hint="leave the row out of the data", where=comparison.where)
+            return tuple(reference_test(name, given, comparison) for name, given in inputs.items())
         assert isinstance(fields, str)
         value = self._field(sample, fields)
         if self._options.style == "stdin":

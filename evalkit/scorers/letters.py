@@ -30,6 +30,12 @@ _ASIDE = re.compile(r"\s*\([^()]*\)")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORDS_ONLY = re.compile(r"[^\w\s°%/.+-]")
 _ARTICLES = {"A", "I", "a"}
+_UNDECIDED = re.compile(
+    r"\b(?:if|whether|neither|nor|either|unless|suppose|assuming|(?:can|could)(?:not|n't| not) be said that)"
+    r"(?:\s+(?:the|option|choice|answer))*\s*[(\[\"']*$",
+    re.IGNORECASE,
+)
+"""What stands before a label that is weighed up and not chosen: "if A is correct", "neither A nor C is right"."""
 _NOUN = r"(?:answers?|choice|option|selection|response)"
 _FILLER = r"(?:(?:most likely|most probably|probably|clearly|therefore|thus|simply|indeed|definitely)\s+)?"
 
@@ -58,11 +64,13 @@ def _plain(text: str) -> str:
 def _boxed(text: str, choices: Choices) -> int | None:
     for content in reversed(_BOXED.findall(text)):
         inner = _plain(content).strip(" {}().:")
-        label = re.match(rf"(?:{_labels(choices)})(?![\w])", inner)
-        if label is not None and (label.end() == len(inner) or inner[label.end()] in ".):, }"):
-            return choices.labels.index(label[0])
-        for place, option in enumerate(choices.texts):
+        for place, option in enumerate(choices.texts):  # before the labels: "A magnet" may be the text of C
             if inner and _folded(inner) == _folded(option):
+                return place
+        label = re.match(rf"(?:{_labels(choices)})(?!\w|\.\d)", inner)
+        if label is not None and (label.end() == len(inner) or inner[label.end()] in ".):, }"):
+            place = choices.labels.index(label[0])
+            if not _is_article(inner, label.end(), label[0], choices.texts[place]):
                 return place
     return None
 
@@ -71,9 +79,13 @@ def _clause(text: str, choices: Choices) -> int | None:
     label = rf"(?P<label>{_labels(choices)})"
     says = r"(?:is|was|would be|should be|will be|must be|has to be|=|:)"
     ahead = rf"(?i:\b{_NOUN}\s*{says}\s*:?\s*{_FILLER}(?:{_NOUN}|letter)?\s*)"
-    behind = r"(?i:\s+(?:is|would be|must be)\s+(?:the\s+)?(?:most\s+)?(?:correct|right|best|accurate|appropriate)\b)"
-    forms = (rf"{ahead}[\s(\[\"'{{:]*{label}(?!\w)", rf"(?<![\w'])[(\[\"']?{label}[)\]\"']?[.:]?{behind}")
-    small = rf"{ahead}[\s(\[\"'{{:]*(?P<label>{_labels(choices).lower()})[)\].\"']*\s*$"  # "answer: b" and no more
+    praise = r"(?:correct|right|best|accurate|appropriate)\b(?!\s*\?)"
+    behind = rf"(?i:\s+(?:is|would be|must be)\s+(?:the\s+)?(?:most\s+)?{praise})"
+    forms = (
+        rf"{ahead}[\s(\[\"'{{:]*{label}(?!\w|\.\d)",
+        rf"(?<![\w'])(?P<open>[(\[\"']?){label}[)\]\"']?[.:]?{behind}",
+    )
+    small = rf"{ahead}[\s(\[\"'{{:]*(?P<label>(?i:{_labels(choices)}))[)\].\"']*\s*$"  # "answer: b" and no more
     return _last(_plain(text), (*forms, small), choices)
 
 
@@ -88,10 +100,13 @@ def _statement(text: str, choices: Choices) -> int | None:
 def _last(text: str, forms: tuple[str, ...], choices: Choices) -> int | None:
     """The label in the last match of any of the forms that is one and not the article a."""
     found = [match for form in forms for match in re.finditer(form, text, re.MULTILINE)]
+    folded = [label.casefold() for label in choices.labels]
     for match in sorted(found, key=lambda one: one.start("label"), reverse=True):
         label = match["label"]
-        place = choices.labels.index(label if label in choices.labels else label.upper())
-        if not _is_article(text, match.end("label"), match["label"], choices.texts[place]):
+        place = choices.labels.index(label) if label in choices.labels else folded.index(label.casefold())
+        if _UNDECIDED.search(text, 0, match.start("label")):
+            continue
+        if not _is_article(text, match.end("label"), label, choices.texts[place]):
             return place
     return None
 
@@ -112,7 +127,7 @@ def _line(text: str, choices: Choices) -> int | None:
 
 
 def _leading(text: str, choices: Choices) -> int | None:
-    begins = rf"\s*(?i:(?:option|choice)\s+)?[(\[]?({_labels(choices)})(?:[.):\],]|\s+-|\s*$)"
+    begins = rf"\s*(?i:(?:option|choice)\s+)?[(\[]?({_labels(choices)})(?:[.):\],](?!\d)|\s+-|\s*$)"
     lines = [line for line in _plain(text).strip().splitlines() if line.strip()]
     labels = [found[1] for line in lines if (found := re.match(begins, line))]
     if not labels or not re.match(begins, lines[0]) or len(set(labels)) > 1:

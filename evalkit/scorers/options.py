@@ -105,8 +105,13 @@ def _gold(answer: str, sample: Sample, where: str) -> tuple[Json, bool]:
 
 
 def _place(gold: Json, choices: Choices, where: str, written: bool) -> int:
-    """The place of the right option: a number is an index from 0, a text a label, else the option's own text."""
+    """The place of the right option: a number is an index from 0, a text a label, else the option's own text.
+
+    Where the data's own labels are digits, a number is one of these labels.
+    """
     count = len(choices.texts)
+    if isinstance(gold, int) and not isinstance(gold, bool) and choices.named and choices.labels[0].isdecimal():
+        gold = str(gold)
     if isinstance(gold, int) and not isinstance(gold, bool) and 0 <= gold < count:
         return gold
     text = gold.strip() if isinstance(gold, str) else ""

@@ -20,7 +20,7 @@ from msgspec import Struct
 from evalkit.core.errors import SpecError
 from evalkit.core.types import Completion, Contribution, Execution, Json, Sample, Score
 from evalkit.scorers import bounded
-from evalkit.scorers.plain import PlainScorer
+from evalkit.scorers.plain import PlainScorer, whole_answer
 from evalkit.scorers.rubric_checks import Answer, Check, make
 
 _KEYS = {"name", "points", "check"}
@@ -59,7 +59,8 @@ class RubricScorer(PlainScorer):
         if not completion.text.strip():
             nothing = {one.name: Contribution(0.0, one.points, "the answer is empty") for one in self._criteria}
             return Score("score", 0.0, error_class="no_answer", criteria=nothing, reason="the answer is empty")
-        answer, earned = Answer(completion.text), dict[str, Contribution]()
+        answer = Answer(completion.text, whole_answer(sample, completion))
+        earned = dict[str, Contribution]()
         for one in self._criteria:
             try:
                 found = one.check(answer)

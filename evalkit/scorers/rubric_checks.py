@@ -41,10 +41,15 @@ class Finding(NamedTuple):
 
 
 class Answer:
-    """An answer as checks read it: what several of them need is made once."""
+    """An answer as checks read it: what several of them need is made once.
 
-    def __init__(self, text: str) -> None:
-        self.text = text.encode("utf-8", "replace").decode()  # half a character cannot go to another process
+    `whole` is the text with what the prompt began (`prefill`): a program and a JSON value are judged as a whole, all
+    else is what the model wrote.
+    """
+
+    def __init__(self, text: str, whole: str | None = None) -> None:
+        self.text = _sound(text)
+        self.whole = self.text if whole is None else _sound(whole)
 
     @cached_property
     def lines(self) -> int:
@@ -57,11 +62,16 @@ class Answer:
     @cached_property
     def facts(self) -> dict[str, bool] | None:
         """Facts of the program; None where there is none. Raises bounded.Exceeded."""
-        code = extract(self.text, "first_block", None).text
+        code = extract(self.whole, "first_block", None).text
         if code is None:
             return None
         found: dict[str, bool] = bounded.shared().call(f"{python_facts.__name__}:facts", {"source": code}, _PARSE_S)
         return found
+
+
+def _sound(text: str) -> str:
+    """Half a character cannot go to another process."""
+    return text.encode("utf-8", "replace").decode()
 
 
 Check: TypeAlias = Callable[[Answer], Finding]
@@ -140,7 +150,7 @@ def _json_schema(schema: Json) -> Check:
     job = f"{json_schema.__name__}:first_violation"
 
     def check(answer: Answer) -> Finding:
-        found = json_schema.find_json(answer.text)
+        found = json_schema.find_json(answer.whole)
         if found is None:
             return Finding(0.0, "there is no JSON")
         violation = bounded.shared().call(job, {"schema": schema, "text": found[0]}, _SCHEMA_S)

@@ -63,6 +63,11 @@ def written(text: str, answer: Any = 1, finish: FinishReason = "stop", choices: 
             Choices(tuple(COLOURS), ("1", "2", "3"), (2,), True),
         ),
         (
+            {"choices": COLOURS, "labels": ["1", "2", "3"], "answer": 3},
+            {"labels": "labels"},
+            Choices(tuple(COLOURS), ("1", "2", "3"), (2,), True),
+        ),
+        (
             {"choices": COLOURS, "labels": ["1", "2", "3"], "answer": "C"},
             {"labels": "labels"},
             Choices(tuple(COLOURS), ("1", "2", "3"), (2,), True),
@@ -216,6 +221,9 @@ def test_likelihoods_that_do_not_fit_are_void() -> None:
         ("He looks at the independent variable, and not at what responds.", "D", "option_text"),
         ("What he writes down first is the hypothesis.", "B", "option_text"),
         ("I would go for option C here.", "C", "mention"),
+        ("If A is correct then the test is useless. So B is correct.", "B", "clause"),
+        ("Neither A nor C is correct, and it cannot be said that D is right.", None, None),
+        ("A is correct? No. The answer is B", "B", "clause"),
         ("I have no idea.", None, None),
         ("The answer is a mystery.", None, None),
         ("A good physicist would not say.", None, None),
@@ -243,6 +251,31 @@ def test_numbers_as_options() -> None:
     """13 is not 3, and 13.5 is not 13."""
     assert "C" == written("So, the mass of this atom is 13.", choices=["3", "7", "13", "19"]).answer
     assert written("So, the mass is 13.5 units.", choices=["3", "7", "13", "19"]).answer is None
+
+
+def test_a_box_with_a_text_that_begins_like_a_label() -> None:
+    """The text of the third option, not the label of the first one; a box with an unknown thing is none."""
+    options = ["a coil", "iron", "A magnet"]
+    found = written("\\boxed{A magnet}", choices=options)
+    assert ("C", "boxed") == (found.answer, found.rule)
+    assert written("\\boxed{A rock}", choices=options).answer is None
+    assert "A" == written("\\boxed{A because of it}", choices=options).answer
+
+
+def test_labels_that_are_words_or_digits() -> None:
+    """Whatever their case; 1.5 is not the label 1."""
+    words = {"choices": ["it is", "it is not"], "labels": ["Yes", "No"], "answer": "Yes"}
+    digits = {"choices": COLOURS, "labels": ["1", "2", "3"], "answer": "1"}
+    scorer = ChoiceScorer({**LETTER, "labels": "labels", "by": "label"})
+
+    def answer(row: dict[str, Any], text: str) -> str | None:
+        return scorer.score(sample(**row), Completion("k", text, "stop", None, "0"), None).answer
+
+    assert "Yes" == answer(words, "The answer is: yes")
+    assert "No" == answer(words, "answer: NO")
+    assert answer(digits, "The answer is 1.5 m") is None
+    assert answer(digits, "1.5 m is what I measured") is None
+    assert "1" == answer(digits, "The answer is 1.")
 
 
 @pytest.mark.parametrize("count", [3, 5])

@@ -160,6 +160,7 @@ def test_the_parts_are_told() -> None:
         ({"base": "x"}, "field 'base' is no list of lists of arguments"),
         ({"base": [1]}, "field 'base' is no list of lists of arguments"),
         ({"base": [[1, 2]]}, "the inputs are not those of MBPP"),
+        ({"base": [], "plus": []}, "there is no input in base or plus: any program would pass"),
         ({"atol": "x"}, "field 'atol' is no number"),
         ({"name": "a b"}, "there is no function to call"),
     ],

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from evalkit.core.errors import SpecError
-from evalkit.core.types import Completion, Contribution, Prompt, Sample, Score
+from evalkit.core.types import Completion, Contribution, Message, Prompt, Sample, Score
 from evalkit.scorers.python_facts import FACTS, facts
 from evalkit.scorers.rubric import RubricScorer
 from evalkit.scorers.rubric_checks import Answer, make
@@ -28,6 +29,22 @@ def rubric(text: str, criteria: list[dict[str, Any]] = CAREFUL) -> Score:
     scorer = RubricScorer({"criteria": criteria})
     scorer.check(SAMPLE)
     return scorer.score(SAMPLE, Completion("k", text, "stop", None, ""), None)
+
+
+def test_what_the_prompt_began_belongs_to_the_program() -> None:
+    """And to a JSON value; length and patterns are those of what the model wrote."""
+    program = [{"name": "returns", "points": 1, "check": "python.has_return"}]
+    short = [{"name": "short", "points": 1, "check": {"max_lines": 1}}]
+    value = [{"name": "shape", "points": 1, "check": {"json_schema": {"type": "object"}}}]
+
+    def begun(prefill: str, text: str, wanted: list[dict[str, Any]]) -> float | None:
+        sample = replace(SAMPLE, prompt=Prompt((Message("user", "?"), Message("assistant", prefill))))
+        completion = Completion("k", text, "stop", None, "0")
+        return RubricScorer({"criteria": wanted}).score(sample, completion, None).value
+
+    assert 1.0 == begun("```python\ndef f(x):\n", "    return x\n```", program)
+    assert 1.0 == begun("a\nb\nc\n", "d", short)
+    assert 1.0 == begun("{", '"a": 1}', value)
 
 
 def test_points_add_up_and_each_criterion_is_told() -> None:
