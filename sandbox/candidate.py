@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import linecache
@@ -16,7 +17,7 @@ from .peer import Gone, Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, NoReturn, TypeAlias
 
     from .confinement import Cell
@@ -39,8 +40,9 @@ class Standing:
     """
 
     def __init__(self) -> None:
-        self._stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8", errors="replace")
-        self._stdout, self._stderr = _writer(1), _writer(2)
+        with _seekable():
+            self._stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8", errors="replace")
+            self._stdout, self._stderr = _writer(1), _writer(2)
         channel, other = socket.socketpair()
         other.close()
         self._channel_fd = channel.fileno()
@@ -122,6 +124,22 @@ def _peer_for(channel: socket.socket, limit: Limit) -> Peer:
 def _limit(cpu_s: int, memory_mb: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+
+
+@contextlib.contextmanager
+def _seekable() -> Iterator[None]:
+    """Descriptors 0 to 2 are files for a while, as they will be: a stream asks once whether it can seek."""
+    file = os.open("/dev/shm", os.O_TMPFILE | os.O_EXCL | os.O_RDWR, 0o600)
+    kept = [os.dup(number) for number in range(3)]
+    for number in range(3):
+        os.dup2(file, number)
+    try:
+        yield
+    finally:
+        for number, fd in enumerate(kept):
+            os.dup2(fd, number)
+        for fd in (file, *kept):
+            os.close(fd)
 
 
 def _writer(fd: int) -> io.TextIOWrapper:

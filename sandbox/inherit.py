@@ -17,11 +17,12 @@ def page_tables() -> None:
     libraries are left out: programs touch little of them, and each page that is copied has its price too.
     """
     try:
+        mappings = _constant_mappings()
         memory = os.open("/proc/self/mem", os.O_RDWR)
     except OSError:
         return
     try:
-        for begin in _constant_mappings():
+        for begin in mappings:
             try:
                 os.pwrite(memory, os.pread(memory, 1, begin), begin)
             except OSError:

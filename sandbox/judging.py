@@ -128,11 +128,11 @@ class _Judge:
         self._peer = peer
         self._record = record
         self._names = _Names(peer, job["entry_point"])
+        peer.entry_point = job["entry_point"]
         self._seen: dict[str, Any] = {}
         self._names[sites.LEFT] = self._left
         self._names[sites.RIGHT] = self._right
-        self._names[sites.REACH] = self._reach
-        self._names[sites.HELD] = self._held
+        self._names[sites.REACH], self._names[sites.HELD] = self._reach, self._held
         sys.modules[MODULE] = module = types.ModuleType(MODULE)
         module.__dict__.update(self._names)
 

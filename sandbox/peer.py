@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 MAX_FRAME = 8 << 20
 _HEADER = struct.Struct("!I")
-_AHEAD_BYTES = 1 << 18
+_MOST_BYTES = 1 << 18
+_AHEAD_BYTES = 1 << 12
+"""Room that is asked for to read ahead: a program that has hardly any memory left must still be able to answer."""
 _dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _loads = json.loads
 
@@ -89,7 +91,7 @@ class Reader:
         pieces, left = [data], size - len(data)
         while left > 0:
             try:
-                piece = self._channel.recv(_AHEAD_BYTES)
+                piece = self._channel.recv(max(min(left, _MOST_BYTES), _AHEAD_BYTES))
             except OSError:
                 raise Gone from None
             if not piece:
@@ -132,6 +134,7 @@ class Peer:
         self._lock: Any = _thread.RLock()  # `threading` would run code of its own in every fork
         self.broken: BaseException | None = None
         self.guarded = permit is not None
+        self.entry_point: str | None = None
         self.plain = True  # nothing but plain data and functions came from the other side, and it asked for nothing
         self.codec = Codec(
             export=self._export,
@@ -204,9 +207,12 @@ class Peer:
         return value
 
     def _note_name(self, name: str, value: Any) -> None:
-        """The tests named something of the program; once it is a class, its operators are among what they test."""
+        """The tests named something of the program; once it is a class, its operators are among what they test.
+
+        Not so the entry point: that is what is tested by calling it, whatever a program makes of a name such as `Diff`.
+        """
         self._named[name] = value
-        if type(value) is proxies.Remote and name[:1].isupper():
+        if type(value) is proxies.Remote and name[:1].isupper() and name != self.entry_point:
             self.guarded = False
 
     def _may_stop(self, op: str, args: tuple[Any, ...]) -> bool:

@@ -148,7 +148,11 @@ class _Judge:
         self._link = ours
 
     def send(self, line: bytes, channel: int) -> None:
-        """Hand over a job and the program's channel. A judge that is gone is noticed when its notes end."""
+        """Hand over a job and the program's channel. A judge that is gone is noticed when its notes end.
+
+        The page is emptied here too: a judge that dies before it begins must not leave the notes of the job before.
+        """
+        self.page.clear()
         try:
             socket.send_fds(self._link, [len(line).to_bytes(4, "big")], [channel])
             self._link.sendall(line)

@@ -5,6 +5,10 @@ use.
 
 Equal is enough. Floats, and lists of them, may differ by an absolute 1e-6 or by what the task says, and by 1e-7 of the
 expected value. A few tasks of MBPP have a rule of their own (`oracle`).
+
+What the program returned may be an object that only stands for one of its own. Such a thing says of itself what it
+likes, so its type is asked for with `type`, and nothing but plain numbers is ever computed with: it would be told what
+is expected.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ from typing import Any
 
 _FLOATS = 1e-6
 _RELATIVE = 1e-7
+_NUMBERS = (int, float, complex)
+_SHOWN = 200
 
 
 def agree(got: Any, wanted: Any, arguments: Sequence[Any], oracle: str = "", atol: float = 0.0) -> bool:
@@ -35,9 +41,9 @@ def agree(got: Any, wanted: Any, arguments: Sequence[Any], oracle: str = "", ato
     if oracle == "zero":
         return bool(got == 0)
     if oracle == "pyramid":
-        return bool(abs(got - _pyramid(*arguments)) <= atol)
+        return type(got) in (int, float) and bool(abs(got - _pyramid(*arguments)) <= atol)
     if oracle == "digits":
-        return bool(got == _digits(*arguments))
+        return type(got) in (int, float) and bool(got == _digits(*arguments))
     tolerance = _FLOATS if atol == 0 and _are_floats(wanted) else atol
     return tolerance != 0 and type(got) is type(wanted) and _near(got, wanted, tolerance)
 
@@ -50,13 +56,23 @@ def _are_floats(value: Any) -> bool:
 
 def _near(got: Any, wanted: Any, tolerance: float) -> bool:
     if isinstance(wanted, (list, tuple)):
-        both = isinstance(got, (list, tuple)) and len(got) == len(wanted)
+        both = issubclass(type(got), (list, tuple)) and len(got) == len(wanted)
         return both and all(_near(one, other, tolerance) for one, other in zip(got, wanted))  # noqa: B905 - Python 3.9
-    if not (isinstance(got, (int, float, complex)) and isinstance(wanted, (int, float, complex))):
+    if not (issubclass(type(got), _NUMBERS) and isinstance(wanted, _NUMBERS)):
         return False
     if got != got and wanted != wanted:  # NaN: not to be told apart
         return True
-    return got == wanted or abs(got - wanted) <= tolerance + _RELATIVE * abs(wanted)
+    if got == wanted:
+        return True
+    return abs(wanted) != math.inf and abs(got - wanted) <= tolerance + _RELATIVE * abs(wanted)
+
+
+def shown(value: Any) -> str:
+    """A value for a message; an integer of too many digits for Python to print is one too."""
+    try:
+        return repr(value)[:_SHOWN]
+    except ValueError:
+        return f"a {type(value).__name__} too long to print"
 
 
 def _pyramid(edge: float, height: float) -> int:

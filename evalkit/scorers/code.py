@@ -50,6 +50,8 @@ class CodeOptions(Struct, frozen=True, forbid_unknown_fields=True):
     values: Literal["mbpp_plus"] | None = None
 
     def __post_init__(self) -> None:
+        if self.style == "reference" and self.in_process:
+            raise ValueError("the style reference has no in_process: the program would see the reference")
         if self.style == "reference":
             if not (self.reference and self.entry_point):
                 raise ValueError("the style reference needs the fields reference and entry_point")

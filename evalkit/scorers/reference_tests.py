@@ -20,16 +20,20 @@ from evalkit.scorers import agreement, mbpp_plus
 _TEST = """\
 # {label}
 def _evalkit_compare():
-    import copy
-    inf, nan = float("inf"), float("nan")
-    rules, reference = {{"__name__": "rules"}}, {{"__name__": "reference"}}
-    exec(compile({rules!r}, "<rules>", "exec", dont_inherit=True), rules)
-    exec(compile({reference!r}, "<reference>", "exec", dont_inherit=True), reference)
-    for number, given in enumerate({inputs!r}, 1):
-        wanted = reference[{entry_point!r}](*copy.deepcopy(given))
-        got = {entry_point}(*copy.deepcopy(given))
-        if not rules["agree"](got, wanted, given, {oracle!r}, {atol!r}):
-            return "input %d: f%r gave %r, the reference %r" % (number, tuple(given), got, wanted)
+    import builtins as _evalkit_b
+    import copy as _evalkit_c
+    _evalkit_rules, _evalkit_reference = {{"__name__": "rules"}}, {{"__name__": "reference"}}
+    _evalkit_b.exec(_evalkit_b.compile({rules!r}, "<rules>", "exec", dont_inherit=True), _evalkit_rules)
+    _evalkit_b.exec(_evalkit_b.compile({reference!r}, "<reference>", "exec", dont_inherit=True), _evalkit_reference)
+    _evalkit_s = _evalkit_rules["shown"]
+    _evalkit_known = {{"inf": _evalkit_b.float("inf"), "nan": _evalkit_b.float("nan")}}
+    _evalkit_inputs = _evalkit_b.eval({inputs!r}, _evalkit_known)
+    for _evalkit_n, _evalkit_a in _evalkit_b.enumerate(_evalkit_inputs, 1):
+        _evalkit_w = _evalkit_reference[{entry_point!r}](*_evalkit_c.deepcopy(_evalkit_a))
+        _evalkit_g = {entry_point}(*_evalkit_c.deepcopy(_evalkit_a))
+        if not _evalkit_rules["agree"](_evalkit_g, _evalkit_w, _evalkit_a, {oracle!r}, {atol!r}):
+            return "input %d: f%s gave %s, the reference %s" % (
+                _evalkit_n, _evalkit_s(_evalkit_b.tuple(_evalkit_a)), _evalkit_s(_evalkit_g), _evalkit_s(_evalkit_w))
     return ""
 _evalkit_wrong = _evalkit_compare()
 assert not _evalkit_wrong, _evalkit_wrong
@@ -60,7 +64,7 @@ def reference_test(name: str, inputs: Json, comparison: Comparison) -> str:
         label=f"{name}: {len(inputs)} inputs",
         rules=_rules(),
         reference=comparison.reference,
-        inputs=_restored(inputs, comparison) if mbpp else inputs,
+        inputs=repr(_restored(inputs, comparison) if mbpp else inputs),
         entry_point=comparison.entry_point,
         oracle=mbpp_plus.ORACLES.get(comparison.entry_point, "") if mbpp else "",
         atol=comparison.atol,
