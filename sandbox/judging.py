@@ -128,7 +128,7 @@ class _Judge:
         self._peer = peer
         self._record = record
         self._names = _Names(peer, job["entry_point"])
-        peer.entry_point = job["entry_point"]
+        peer.entry_point = sites.only_called(job["tests"], job["entry_point"])
         self._seen: dict[str, Any] = {}
         self._names[sites.LEFT] = self._left
         self._names[sites.RIGHT] = self._right

@@ -209,7 +209,7 @@ class Peer:
     def _note_name(self, name: str, value: Any) -> None:
         """The tests named something of the program; once it is a class, its operators are among what they test.
 
-        Not so the entry point: that is what is tested by calling it, whatever a program makes of a name such as `Diff`.
+        Not so an entry point that the tests only call: `Diff(3)` may be a function, whatever a program makes of it.
         """
         self._named[name] = value
         if type(value) is proxies.Remote and name[:1].isupper() and name != self.entry_point:

@@ -59,6 +59,33 @@ def bound_names(source: str) -> list[str]:
     return sorted(found)
 
 
+def only_called(tests: list[str], name: str | None) -> str | None:
+    """`name`, unless the tests use what it makes as objects: attributes of its calls, or of names bound to them."""
+    if not name or not name[:1].isupper():
+        return name
+    try:
+        nodes = [node for test in tests for node in ast.walk(ast.parse(test))]
+    except (SyntaxError, ValueError):  # told where the tests are compiled
+        return name
+    made = {
+        target.id
+        for node in nodes
+        if isinstance(node, ast.Assign) and _calls(node.value, name)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in nodes:
+        if isinstance(node, ast.Attribute):
+            owner = node.value
+            if _calls(owner, name) or (isinstance(owner, ast.Name) and owner.id in {name, *made}):
+                return None
+    return name
+
+
+def _calls(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+
+
 class _Rewriter(ast.NodeTransformer):
     """Visits asserts in source order. A branch, a handler or an inner function may honestly stay unreached."""
 

@@ -197,7 +197,7 @@ def test_nothing_is_left_after_close(client: Any) -> None:
     pool.close()
     assert all(future.done() for future in futures)
     assert set() == made & {found["Id"] for found in client.api.containers(all=True)}
-    assert before == set(leftovers.mine(client))
+    assert set(leftovers.mine(client)) <= before  # an idle pool of other tests may have given up its own meanwhile
 
 
 _OWNER = """

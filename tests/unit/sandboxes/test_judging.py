@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sandbox import sites
 from sandbox.peer import Gone, Overflow, Peer, Violation, send_frame
 from sandbox.permissions import permit
 from sandbox.sites import bound_names, rewrite_asserts, short
@@ -295,3 +296,21 @@ def test_short_is_short_and_quick() -> None:
     """Neither a long list nor an integer of a million digits fills a message."""
     assert short(1 << 3_000_000) == "<int of 3000001 bits>"
     assert len(short(["x" * 1000] * 3)) // 3 < 200
+
+
+@pytest.mark.parametrize(
+    ("tests", "expected"),
+    [
+        (["assert abs(Area(3) - 28.27) < 1e-6"], "Area"),
+        (["x = Area(3)\nassert x == 4"], "Area"),
+        (["x = Area(3)\nassert x.size == 4"], None),
+        (["assert Area(3).size() == 4"], None),
+        (["assert Area.of(3) == 4"], None),
+        (["assert math.isclose(Area(3), other.size)"], "Area"),
+        (["this does not compile ("], "Area"),
+    ],
+)
+def test_an_entry_point_that_is_used_as_a_class(tests: list[str], expected: str | None) -> None:
+    """By the attributes of its objects; a capital letter alone says nothing."""
+    assert expected == sites.only_called(tests, "Area")
+    assert sites.only_called([test.replace("Area", "area") for test in tests], "area") == "area"
