@@ -94,11 +94,9 @@ class Plan(Struct, frozen=True):
 def make(spec: Spec, sources: Sources) -> Plan:
     """Plan every step. Raises DataError or PrerequisiteError when data, a scorer or an engine is not to be had."""
     fingerprints: dict[str, Fingerprint] = {}
-    steps = []
-    for name in order(spec):
-        bench = prepare(spec, spec.steps[name], sources, fingerprints)
-        steps.append(_planned(spec, bench, sources))
-    return Plan(spec, tuple(steps))
+    benches = [prepare(spec, spec.steps[name], sources, fingerprints) for name in order(spec)]
+    _check_recorded(benches)
+    return Plan(spec, tuple(_planned(spec, bench, sources) for bench in benches))
 
 
 def restricted(spec: Spec, limit: int | None, only: Sequence[str]) -> Spec:
@@ -142,6 +140,24 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
     if weighing:
         registry.load("engines", model.engine).check_weighing(model)
     return Bench(step, model, fingerprints[model.name], arms, sources.salt, spec.cost.get("gpu_hour"))
+
+
+def _check_recorded(benches: Sequence[Bench]) -> None:
+    """Raises SpecError where the answer to one prompt would be given to another: an engine that answers by item knows
+    task and id, and neither the split nor the examples."""
+    known: dict[tuple[str, str, str], tuple[Arm, Sample]] = {}
+    for bench in benches:
+        for arm in bench.arms if bench.fingerprint.by_item else ():
+            for sample in arm.samples:
+                first, same = known.setdefault((bench.model.name, sample.task, sample.id), (arm, sample))
+                if (sample.prompt, sample.followups) != (same.prompt, same.followups):
+                    places = " and ".join(f"'{one.category}' (split '{one.split}')" for one in (first, arm))
+                    raise SpecError(
+                        f"model '{bench.model.name}' has one answer to item '{sample.id}' of task '{sample.task}', and "
+                        f"{places} ask for it with different prompts",
+                        hint="give the recordings of each split as a model of their own, or ids that tell the splits "
+                        "apart",
+                    )
 
 
 def _arm(spec: Spec, step: BenchStep, use: TaskUse, sources: Sources) -> Arm:

@@ -46,11 +46,18 @@ class ReplayAdapter:
         return None
 
     def check_weighing(self, model: Model) -> None:
-        """Raises SpecError unless `fields` says where the recorded log-probabilities are."""
+        """Raises SpecError unless `fields` says where the recorded log-probabilities are, in the only file: what is
+        weighed is asked once, so nothing would read a second one."""
         if "likelihoods" not in _fields(model):
             raise SpecError(
                 f"model '{model.name}' has recorded answers only, and a task wants its options weighed",
                 hint="name the field with the log-probabilities, one for each option: fields: {likelihoods: logprobs}",
+            )
+        if len(_files(model)) > 1:
+            raise SpecError(
+                f"model '{model.name}' has {len(_files(model))} files of recorded answers, and a task wants its "
+                "options weighed: that is done once, so only the first file would be read",
+                hint="make each file a model of its own",
             )
 
     def open(self, model: Model, notify: Notify) -> ReplayEngine:
@@ -118,7 +125,7 @@ class _Recording:
         where = str(self._path)
         if not self._places:
             raise DataError("there is not a single row", hint="give the file with the recorded answers", where=where)
-        for name in FURTHER:
+        for name in ("likelihoods", *FURTHER):
             if name in self._fields and name not in self._reader.seen:
                 message = f"no row has a field '{self._fields[name]}', which `fields.{name}` names"
                 raise DataError(message, hint="`a.b` is the field b of what the field a holds", where=where)

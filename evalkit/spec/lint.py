@@ -11,13 +11,14 @@ W008  a void budget that hides failures
 W009  a package of the sandbox that can move
 W010  a time limit by a reference program that no task names
 W011  groups that are made of a model's own results (`circular.py`)
+W012  more files of recorded answers than answers are asked for
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from evalkit.core.types import Json
 from evalkit.spec import circular, scalars
@@ -43,6 +44,7 @@ def lint(written: Node, long: Node, diagnostics: Diagnostics) -> None:
     _policies(long, diagnostics)
     _small_samples(long, diagnostics)
     _movable_packages(long, diagnostics)
+    _unread_files(long, diagnostics)
     budget = long.map["void_budget"]
     if budget.content > _LARGE_VOID_BUDGET:
         message = f"with {budget.content:.0%} of the answers missing a step still passes"
@@ -93,6 +95,30 @@ def _movable_revisions(long: Node, diagnostics: Diagnostics) -> None:
     for name, model in long.map["models"].map.items():
         if "hub" in model.map:
             _movable(model, ("models", name), "the model", diagnostics)
+
+
+def _unread_files(long: Node, diagnostics: Diagnostics) -> None:
+    """The k-th answer is that of the k-th file: files beyond the most answers that any step asks are never read."""
+    most: dict[str, int] = {}
+    for step in long.map["steps"].map.values():
+        if "bench" in step.map:
+            asker = step.text("model") or ""
+            most[asker] = max([most.get(asker, 0), *_answers(step, long)])
+    for name, model in long.map["models"].map.items():
+        files, read = model.get("file"), most.get(name, 0)
+        if files is not None and 0 < read < len(files.items):
+            asked, first = ("1 answer is", "file") if read == 1 else (f"{read} answers are", f"{read} files")
+            message = f"{asked} asked for, so of {len(files.items)} files only the first {first} will be read"
+            diagnostics.warn("W012", files.place, ("models", name, "file"), message)
+
+
+def _answers(step: Node, long: Node) -> Iterator[int]:
+    """How many answers a bench asks for, in each category."""
+    suite, chosen = long.map["suites"].get(step.text("bench") or ""), step.map["policy"]
+    for category in suite.map if suite is not None else ():
+        policy = long.map["policies"].get(chosen.text(category) or chosen.text("default") or "")
+        if policy is not None:
+            yield policy.map["samples"].content
 
 
 def _movable(node: Node, path: Path, what: str, diagnostics: Diagnostics) -> None:

@@ -137,9 +137,20 @@ def _check_form(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
         message = "`system` has no place in a text that is to be continued"
         diagnostics.error(root.map["system"].place, (*at, "system"), message, at_key=True)
     _check_prefill(root, given, at, diagnostics)
+    _check_single_turn(root, at, diagnostics)
     if "intro" in root.map and given and "text" not in given:
         message = "`intro` begins a `text`; what begins a chat is `system`"
         diagnostics.error(root.map["intro"].place, (*at, "intro"), message, at_key=True)
+    between = root.map["shots"].get("between") if "shots" in root.map else None
+    if between is not None and given and {"prompt", "messages"}.issuperset(given):
+        message = "`between` stands between the parts of a `text`; the examples of a chat are messages"
+        diagnostics.error(between.place, (*at, "shots", "between"), message, hint="leave it out", at_key=True)
+
+
+def _check_single_turn(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
+    if "turns" in root.map and len(root.map["turns"].items) == 1:
+        message = "a chat of one question is no chat of several `turns`"
+        diagnostics.error(root.map["turns"].place, (*at, "turns"), message, hint="write it as `prompt`", at_key=True)
 
 
 def _check_prefill(root: Node, given: list[str], at: NodePath, diagnostics: Diagnostics) -> None:

@@ -196,3 +196,49 @@ def load(folder: Path) -> Spec:
     loaded = load_spec(folder / "spec.yaml")
     assert loaded.spec is not None
     return loaded.spec
+
+
+SPLITS = """\
+evalkit: 1
+models: {recorded: {engine: replay, file: answers.jsonl, fields: {id: id, text: q}}}
+model: recorded
+suite: {first: {task: letters, split: test}, second: {task: letters, split: dev}}
+tasks:
+  letters:
+    data: {test: [{file: test.jsonl}], dev: [{file: dev.jsonl}]}
+    id: '{{ id }}'
+    prompt: '{{ q }}'
+    score: {exact: {answer: '{{ q }}'}}
+"""
+
+
+@pytest.mark.parametrize(("other", "refused"), [("a?", False), ("b?", True)])
+def test_one_recorded_answer_serves_one_prompt(tmp_path: Path, other: str, refused: bool) -> None:
+    """Two splits with ids in common would be scored by the same answers; the same question twice is one question."""
+    for name, question in (("test", "a?"), ("dev", other), ("answers", "a?")):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"id": "1", "q": question}) + "\n")
+    (tmp_path / "spec.yaml").write_text(SPLITS)
+    store = SqliteStore(tmp_path / "store")
+    if not refused:
+        [step] = plan.make(load(tmp_path), Sources(store, notify=print)).steps
+        assert [1, 1] == [task.requests for task in step.tasks]
+    else:
+        with pytest.raises(SpecError, match=r"item '1' of task 'letters', and 'first' \(split 'test'\) and ") as caught:
+            plan.make(load(tmp_path), Sources(store, notify=print))
+        assert "'second' (split 'dev') ask" in caught.value.message
+        assert "ids that tell the splits apart" in caught.value.hint
+    store.close()
+
+
+def test_one_recorded_answer_serves_one_prompt_in_all_steps(tmp_path: Path) -> None:
+    """Also where two steps ask the two splits."""
+    for name in ("test", "dev", "answers"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"id": "1", "q": name}) + "\n")
+    steps = "suites: {x: {letters: {task: letters}}, y: {letters: {task: letters, split: dev}}}\n"
+    steps += "steps: {one: {bench: x, model: recorded}, two: {bench: y, model: recorded}}\n"
+    lines = [line for line in SPLITS.splitlines(keepends=True) if not line.startswith(("model:", "suite:"))]
+    (tmp_path / "spec.yaml").write_text("".join(lines) + steps)
+    store = SqliteStore(tmp_path / "store")
+    with pytest.raises(SpecError, match="with different prompts"):
+        plan.make(load(tmp_path), Sources(store, notify=print))
+    store.close()

@@ -350,6 +350,7 @@ def test_endings_in_the_words_of_servers(tmp_path: Path, word: str | None, end: 
         ({"end": 1}, {"finish_reason": "end"}, "field 'end' is not a text"),
         ({"a": {"b": 1}}, {"seconds": "a.c"}, "no row has a field 'a.c', which `fields.seconds` names"),
         ({"a": 1}, {"seconds": "b"}, "no row has a field 'b', which `fields.seconds` names"),
+        ({"logprobs": [-1]}, {"likelihoods": "logprob"}, "no row has a field 'logprob', which `fields.likelihoods` na"),
         ({"a": 1}, {"text": "a.b"}, "has no field 'a.b'"),
     ],
 )
@@ -441,3 +442,11 @@ def test_answers_alone_cannot_weigh(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="a task wants its options weighed") as caught:
         ADAPTER.check_weighing(recorded(path))
     assert "fields: {likelihoods: logprobs}" in caught.value.hint
+
+
+def test_only_one_file_is_weighed(tmp_path: Path) -> None:
+    """There is one request for an item's options, so the log-probabilities of a second run would not be read."""
+    paths = [written(tmp_path, name, WEIGHED) for name in ("1.jsonl", "2.jsonl")]
+    model = Model("recorded", "replay", {"file": [str(path) for path in paths], "fields": FIELDS})
+    with pytest.raises(SpecError, match=r"has 2 files of recorded answers, .* only the first file would be read"):
+        ADAPTER.check_weighing(model)
