@@ -31,11 +31,11 @@ _ANSWERS = (
     "reason",
 )  # fmt: skip
 _SCORES = (
-    "step", "model", "level", "category", "field", "value", "n", "scored", "void", "score", "low", "high", "method",
-    "pass@1", "tests_share", "truncated", "no_answer", "completion_tokens", "generation_s", "usd", "programs",
-    "near_limit",
+    "step", "model", "level", "category", "field", "value", "n", "scored", "void", "unscored", "score", "low", "high",
+    "method", "pass@1", "tests_share", "truncated", "no_answer", "completion_tokens", "generation_s", "weighing_s",
+    "usd", "programs", "near_limit",
 )  # fmt: skip
-_OUTPUTS = {"pass": "PASS", "fail": "FAIL", "score": "SCORE", "void": "VOID"}
+_OUTPUTS = {"pass": "PASS", "fail": "FAIL", "score": "SCORE", "void": "VOID", "unscored": "UNSCORED"}
 
 
 class Table(Struct, frozen=True):

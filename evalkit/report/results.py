@@ -87,14 +87,14 @@ class LimitUse(Struct, frozen=True):
 class Reading(Struct, frozen=True):
     """What another rule makes of the scored answers that it was asked about: `part` of `of`, summed over them.
 
-    `otherwise` counts answers that pass by it and not by the score, or the other way round.
+    `otherwise` counts answers that pass by it and not by the score, or the other way round; None where it gives shares.
     """
 
     answers: int
     part: float
     of: int
     share: float | None
-    otherwise: int
+    otherwise: int | None
 
 
 class CriterionUse(Struct, frozen=True):

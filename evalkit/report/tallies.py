@@ -92,16 +92,19 @@ class ReadingTally(Struct):
     part: float = 0.0
     of: int = 0
     otherwise: int = 0
+    verdicts: bool = True
 
     def add(self, share: Share, score: float) -> None:
         self.answers += 1
         self.part += share.part
         self.of += share.of
         self.otherwise += (share.part == share.of) != (score == 1.0)
+        self.verdicts = self.verdicts and float(share.part).is_integer()
 
     def measure(self) -> Reading:
+        """Shares such as mc2 pass nothing and fail nothing: of them none is judged otherwise."""
         share = self.part / self.of if self.of else None
-        return Reading(self.answers, self.part, self.of, share, self.otherwise)
+        return Reading(self.answers, self.part, self.of, share, self.otherwise if self.verdicts else None)
 
 
 class CriterionTally(Struct):

@@ -104,7 +104,7 @@ def _cell(sheet: Any, place: tuple[int, int], cell: Json, styles: dict[str, Any]
     elif isinstance(cell, int | float):
         sheet.write_number(*place, cell)
     else:
-        sheet.write_string(*place, text_for_cell(str(cell)), styles.get(cell))
+        sheet.write_string(*place, text_for_cell(str(cell)), styles[cell] if cell in _FILLS else None)
 
 
 def text_for_cell(text: str) -> str:

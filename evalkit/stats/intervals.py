@@ -79,6 +79,8 @@ def standard_error(values: Sequence[float]) -> float | None:
     centre = mean(values)
     if centre is None or len(values) < 2:
         return None
+    if min(values) == max(values):  # their mean may differ from them in its last digit
+        return 0.0
     squares = math.fsum((value - centre) ** 2 for value in values)
     return math.sqrt(squares / (len(values) - 1) / len(values))
 

@@ -466,3 +466,14 @@ def test_weighed_answers_are_not_generated_ones(row: Build) -> None:
         both.generated,
     )
     assert (4, 0.5, 0.5) == (both.tokens.completion, both.seconds.generation, both.seconds.weighing)
+
+
+def test_a_reading_of_shares_judges_nothing_otherwise(row: Build) -> None:
+    """A share of 0.86 neither passes nor fails; verdicts that differ are counted."""
+    shares = [row(id="a", readings={"mc2": Share(0.86)}), row(id="b", outcome="fail", readings={"mc2": Share(1.0)})]
+    loose = {"loose": Share(1.0)}
+    verdicts = [row(id="a", readings=loose), row(id="b", outcome="fail", readings=loose)]
+    assert step_of(shares).all.metrics.readings["mc2"].otherwise is None
+    assert step_of(verdicts).all.metrics.readings["loose"].otherwise == 1
+    schema = json.loads((resources.files("evalkit.report") / "schema" / "results.schema.json").read_text())
+    jsonschema.validate(json.loads(encode(collect(shares, RUN))), schema)

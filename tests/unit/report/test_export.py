@@ -162,3 +162,15 @@ def test_a_place_that_cannot_be_written(folder: Path) -> None:
     for form in ("xlsx", "csv"):
         with pytest.raises(PrerequisiteError, match="cannot be written"):
             export(folder, form, folder / "file" / "below")
+
+
+def test_answers_that_nothing_scores_are_exported(folder: Path, row: Build) -> None:
+    """They are what they are: not scored. A cell that says `header` is a cell."""
+    rows = [row(id="header", outcome="unscored", score=None), row(id="v", outcome="void", score=None)]
+    (folder / runfolder.SAMPLES).write_bytes(b"\n".join(msgspec.json.encode(one) for one in rows))
+    write(folder)
+    assert ["UNSCORED", "VOID"] == [one["test_output"] for one in rows_of(folder, "evaluation_results")]
+    whole = next(one for one in rows_of(folder, "scores") if one["level"] == "all")
+    assert (2, 0, 1, 1) == tuple(whole[name] for name in ("n", "scored", "void", "unscored"))
+    (path,) = export(folder, "xlsx")
+    assert not openpyxl.load_workbook(path)["Evaluation_Results"]["A2"].font.bold

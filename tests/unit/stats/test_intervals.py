@@ -208,3 +208,14 @@ def test_answers_within_items_cover() -> None:
 
 def _holds(interval: Interval | None, value: float) -> bool:
     return interval is not None and interval.low <= value <= interval.high
+
+
+@pytest.mark.parametrize("score", [0.1, 0.35, 0.7])
+@pytest.mark.parametrize("n", [3, 6])
+def test_equal_scores_are_no_certainty(score: float, n: int) -> None:
+    """Their mean differs from them in its last digit; the interval is Wilson's all the same, and not a point."""
+    assert standard_error([score] * n) == 0.0
+    found = estimate([score] * n)
+    assert found is not None
+    assert found.method == "wilson"
+    assert found.interval.high - found.interval.low > 0.2
