@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from evalkit.stats.distributions import beta_quantile, t_quantile
 
 Method = Literal["wilson", "mean_se", "clustered_se", "strata_se"]
+_SAME = 1e-12
 _FEW_CLUSTERS = 40
 
 
@@ -79,7 +80,7 @@ def standard_error(values: Sequence[float]) -> float | None:
     centre = mean(values)
     if centre is None or len(values) < 2:
         return None
-    if min(values) == max(values):  # their mean may differ from them in its last digit
+    if max(values) - min(values) < _SAME:  # equal but for the last digit, in which their mean may differ from them
         return 0.0
     squares = math.fsum((value - centre) ** 2 for value in values)
     return math.sqrt(squares / (len(values) - 1) / len(values))

@@ -365,6 +365,15 @@ def test_answers_side_by_side(tmp_path: Path, row: Build) -> None:
     assert "| c | 50.0 % | 9.5 to 90.5 % | 100.0 % | 34.2 to 100.0 % |" in report
     assert "| d | 100.0 % | 20.7 to 100.0 % | – | – |" in report
     assert "| 1 | 0 of 2 | 1 of 1 | 1 of 3 |\n| 2 | 2 of 2 | – | 2 of 2 |\n" in report
+    assert "| items | 3 | | 2 | |\n\npass@k is" in report
+    assert "An answer took 4.0 tokens and 0.5 s on average." in report
+
+
+def test_the_average_answer_leaves_out_what_was_weighed(tmp_path: Path, row: Build) -> None:
+    """Weighed answers take no tokens to write."""
+    known = (Weighed(" A", -1.0, 1, True), Weighed(" B", -2.0, 1, False))
+    weighed = dict(likelihoods=known, text="", finish_reason="weighed", completion_tokens=None, effective=None)
+    report = report_of(make_folder(tmp_path, [row(id="a"), row(category="w", id="w", **weighed)]))
     assert "An answer took 4.0 tokens and 0.5 s on average." in report
 
 

@@ -215,6 +215,7 @@ def _holds(interval: Interval | None, value: float) -> bool:
 def test_equal_scores_are_no_certainty(score: float, n: int) -> None:
     """Their mean differs from them in its last digit; the interval is Wilson's all the same, and not a point."""
     assert standard_error([score] * n) == 0.0
+    assert standard_error([score, math.nextafter(score, 1.0)]) == 0.0
     found = estimate([score] * n)
     assert found is not None
     assert found.method == "wilson"
