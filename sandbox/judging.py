@@ -130,9 +130,9 @@ class _Judge:
         self._names = _Names(peer, job["entry_point"])
         peer.entry_point = sites.only_called(job["tests"], job["entry_point"])
         self._seen: dict[str, Any] = {}
-        self._names[sites.LEFT] = self._left
-        self._names[sites.RIGHT] = self._right
+        self._names[sites.LEFT], self._names[sites.RIGHT] = self._left, self._right
         self._names[sites.REACH], self._names[sites.HELD] = self._reach, self._held
+        self._names[sites.VOID] = record.void  # for tests that find that they cannot judge
         sys.modules[MODULE] = module = types.ModuleType(MODULE)
         module.__dict__.update(self._names)
 
@@ -258,7 +258,7 @@ class _Judge:
                     raise self._peer.broken
                 if not required <= self._reached - self._open:
                     raise AssertionError("not every assert was reached and held")
-            except (Gone, Violation, Overflow):
+            except (Gone, Violation, Overflow, _Stop):
                 raise
             except BaseException as error:  # noqa: BLE001 - SystemExit in a test is that test's failure
                 self._record.test(index, False, self._fail(error))

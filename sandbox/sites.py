@@ -16,6 +16,7 @@ LEFT = "__left__"
 RIGHT = "__right__"
 REACH = "__reach__"
 HELD = "__held__"
+VOID = "__void__"
 _LABEL = 200
 
 

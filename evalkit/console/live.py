@@ -35,6 +35,7 @@ class _Line(Struct):
     value: float = 0.0
     void: int = 0
     unscored: int = 0
+    early: int = 0
     bar: int | None = None
     closed: bool = False
 
@@ -46,6 +47,7 @@ class _Line(Struct):
         self.value += progress.value
         self.void += progress.void
         self.unscored += progress.unscored
+        self.early += progress.early
 
     def text(self, now: float) -> str:
         """Rate, time left, tokens/s, running score: what is known of them."""
@@ -68,7 +70,7 @@ class _Line(Struct):
 
     @property
     def complete(self) -> bool:
-        return self.done >= self.total and self.scored + self.void + self.unscored >= self.total
+        return self.done >= self.total and self.scored + self.void + self.unscored + self.early >= self.total
 
 
 class Live:

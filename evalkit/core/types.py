@@ -349,8 +349,7 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
 
 class Progress(Struct, frozen=True):
     """What was added to a task of a step: completions done, tokens generated for them, completions scored, the sum of
-    their values, void ones, and those that nothing scores (a task without a score, or the
-    turns before the last)."""
+    their values, void ones, those that nothing scores, and answers to turns before the last."""
 
     done: int = 0
     tokens: int = 0
@@ -358,3 +357,4 @@ class Progress(Struct, frozen=True):
     value: float = 0.0
     void: int = 0
     unscored: int = 0
+    early: int = 0

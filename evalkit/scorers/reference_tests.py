@@ -1,7 +1,8 @@
 """Tests that compare a program's answers with those of a reference program, for inputs that the row lists.
 
 Each list of inputs is one test. It holds the reference's text and runs beside the tests, where the program under test
-cannot see it; both programs get arguments of their own.
+cannot see it; both programs get arguments of their own. Where the reference itself fails, nobody's answer can be
+judged: that is void.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ def _evalkit_compare():
     _evalkit_known = {{"inf": _evalkit_b.float("inf"), "nan": _evalkit_b.float("nan")}}
     _evalkit_inputs = _evalkit_b.eval({inputs!r}, _evalkit_known)
     for _evalkit_n, _evalkit_a in _evalkit_b.enumerate(_evalkit_inputs, 1):
-        _evalkit_w = _evalkit_reference[{entry_point!r}](*_evalkit_c.deepcopy(_evalkit_a))
+        try:
+            _evalkit_w = _evalkit_reference[{entry_point!r}](*_evalkit_c.deepcopy(_evalkit_a))
+        except _evalkit_b.BaseException as _evalkit_e:
+            __void__("the reference fails on input %d: %s" % (_evalkit_n, _evalkit_b.type(_evalkit_e).__name__))
         _evalkit_g = {entry_point}(*_evalkit_c.deepcopy(_evalkit_a))
         if not _evalkit_rules["agree"](_evalkit_g, _evalkit_w, _evalkit_a, {oracle!r}, {atol!r}):
             return "input %d: f%s gave %s, the reference %s" % (

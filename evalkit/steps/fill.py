@@ -135,7 +135,7 @@ class _Filling:
             after = following(self._bench, cell, completion)
             if after is not None:  # the score is that of the last turn
                 self._later.append((arm, after))
-                self._add(arm, unscored=1)
+                self._add(arm, early=1)
                 continue
             trial = self._trial(arm, cell, completion)
             if trial is None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from evalkit.core.ports import Sandbox
-from evalkit.core.types import Completion, Execution, Prompt, Sample
+from evalkit.core.types import Completion, Execution, Prompt, Sample, Void
 from evalkit.scorers.code import CodeScorer
 
 OPTIONS = {"style": "reference", "tests": "inputs", "reference": "solution", "entry_point": "name", "extract": "none"}
@@ -17,15 +17,19 @@ INFINITE = "def f(n):\n    return [float('inf'), 1.0]\n"
 
 
 def judge(sandbox: Sandbox, code: str, solution: str, **row: Any) -> Execution:
+    found = submit(sandbox, code, solution, **row)
+    assert isinstance(found, Execution), found
+    return found
+
+
+def submit(sandbox: Sandbox, code: str, solution: str, **row: Any) -> Execution | Void:
     known = {"inputs": [[1], [3]], "solution": solution, "name": "f", "atol": 1e-6, **row}
     scorer = CodeScorer({**OPTIONS, "atol": "atol"})
     program = scorer.program(
         Sample("t", "1", "t", "test", {}, Prompt(text=""), known), Completion("k", code, "stop", None, "0")
     )
     assert program is not None
-    found = sandbox.submit(program).result(120)
-    assert isinstance(found, Execution), found
-    return found
+    return sandbox.submit(program).result(120)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +72,25 @@ def test_what_is_wrong_does_not(sandbox: Sandbox, code: str, solution: str, name
     found = judge(sandbox, code, solution, name=name)
     assert found.outcome == "wrong_answer", found
     assert "TOLD" not in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("solution", "error"),
+    [
+        ("def f(n):\n    return 1 // (n - 3)\n", "ZeroDivisionError"),
+        ("def f(n):\n    return 'x' * (1 << 40)\n", "MemoryError"),
+        ("def f(n):\n    raise SystemExit\n", "SystemExit"),
+    ],
+)
+def test_a_reference_that_fails_voids(sandbox: Sandbox, solution: str, error: str) -> None:
+    """Nobody's answer can be judged then, and no model has failed."""
+    found = submit(sandbox, "def f(n):\n    return 1 // (n - 3) if n != 3 else 0\n", solution)
+    assert isinstance(found, Void)
+    assert "the reference fails on input" in found.reason
+    assert error in found.reason
+
+
+def test_a_program_cannot_void_itself(sandbox: Sandbox) -> None:
+    """What its own names are is its own affair."""
+    code = "def __void__(*a):\n    pass\n\n\ndef f(n):\n    return __void__('me')\n"
+    assert judge(sandbox, code, MATRIX).outcome == "wrong_answer"

@@ -135,11 +135,11 @@ def test_all_turns_are_counted(tmp_path: Path) -> None:
     tools = Bag(store, ChatEngine())
     fill(work, tools)
     assert tools.staged == [(12, 8)]
-    assert tools.heard == Progress(done=4, tokens=8, scored=6, value=6.0, unscored=6)
+    assert tools.heard == Progress(done=4, tokens=8, scored=6, value=6.0, early=6)
     again = Bag(store, ChatEngine())
     fill(work, again)
     assert again.staged == [(12, 12)]
-    assert again.heard == Progress(scored=6, value=6.0, unscored=6)
+    assert again.heard == Progress(scored=6, value=6.0, early=6)
 
 
 def test_what_is_not_known_yet_has_no_key_of_another(tmp_path: Path) -> None:
