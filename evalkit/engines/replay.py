@@ -174,7 +174,9 @@ def _answered(request: Request, recorded: Recorded) -> Completion | Void:
         prompt_tokens=recorded.prompt_tokens,
         completion_tokens=None if wanted else recorded.completion_tokens,
         seconds=recorded.seconds,
+        mean_logprob=None if wanted else recorded.logprob,
         likelihoods=tuple(map(Likelihood, known)) if wanted else (),
+        reward=recorded.reward,
     )
 
 

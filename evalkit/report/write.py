@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from evalkit.core import runfolder
 from evalkit.core.runfolder import RunRecord
 from evalkit.fetch.cache import write_file
 from evalkit.report import page
 from evalkit.report.collect import Collector
+from evalkit.report.diagnosed import Diagnoses
 from evalkit.report.excerpts import Excerpts
 from evalkit.report.folder import read_lock, read_rows, read_run
 from evalkit.report.render import render
@@ -23,13 +26,14 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
     Raises DataError when the folder is not a run folder or a line of it cannot be read.
     """
     run, lock = record or read_run(folder), read_lock(folder)
-    collector, excerpts = Collector(), Excerpts()
+    collector, excerpts, diagnoses = Collector(), Excerpts(), Diagnoses(lock)
     with ParquetFile(folder / runfolder.PARQUET) as parquet:
         for row in read_rows(folder):
             collector.add(row)
             excerpts.add(row)
+            diagnoses.add(row)
             parquet.add(row)
-    results = collector.results(run)
+    results = replace(collector.results(run), diagnoses=diagnoses.results())
     write_file(folder / runfolder.RESULTS, encode(results))
     report = render(page.build(run, lock, results, excerpts), run.template)
     write_file(folder / runfolder.REPORT, report.encode("utf-8", "backslashreplace"))

@@ -21,10 +21,23 @@ from msgspec import Struct
 from evalkit import __version__
 from evalkit.core.digest import digest
 from evalkit.core.errors import PrerequisiteError, RunIncomplete, SpecError
-from evalkit.core.runfolder import EVENTS, LOCK, PARQUET, REPORT, RESULTS, RUN, SAMPLES, SPEC, Lock, RunRecord
+from evalkit.core.runfolder import (
+    EVENTS,
+    LOCK,
+    PARQUET,
+    REPORT,
+    RESULTS,
+    RUN,
+    SAMPLES,
+    SPEC,
+    DiagnosisLock,
+    Lock,
+    RunRecord,
+)
 from evalkit.core.types import Json, Progress, SampleRow
 from evalkit.fetch import cache
 from evalkit.plan import Plan, model_lock, task_locks
+from evalkit.spec.model import DiagnoseStep
 
 _PACKAGES = (
     "torch", "transformers", "tokenizers", "peft", "vllm", "jinja2", "jsonschema", "pyyaml", "docker", "pandas",
@@ -164,11 +177,16 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
     """`evalkit.lock`: everything that decides the results, as digests and names."""
     return Lock(
         spec=spec_sha256,
-        tasks=tuple(task for step in plan.steps for task in task_locks(plan.spec, step.work)),
-        models={step.work.model.name: model_lock(step.work) for step in plan.steps},
+        tasks=tuple(task for bench in plan.benches for task in task_locks(plan.spec, bench)),
+        models={bench.model.name: model_lock(bench) for bench in plan.benches},
         sandbox=sandbox.identity or None,
         sandbox_parts=sandbox.parts,
         packages=packages(),
+        diagnoses=tuple(
+            DiagnosisLock(step=step.name, diagnosis=step.diagnosis, reads=step.reads, options=step.options)
+            for step in (plan.spec.steps[planned.name] for planned in plan.steps)
+            if isinstance(step, DiagnoseStep)
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
 from evalkit.spec.nodes import Node, Path, walk
 
-_STEP_KEYS = ("of",)
+_STEP_KEYS = ("of", "greedy", "again", "scores")
 _MODEL_KEYS = ("model",)
 
 
@@ -31,7 +31,12 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
                 diagnostics.unknown(
                     use, use.path, f"unknown step '{use.content}'", [key for key in steps if key != name]
                 )
+            elif "diagnose" in step.map and "bench" not in steps[use.content].map:
+                message = f"'{use.content}' asks nothing itself: only the answers of a `bench` can be diagnosed"
+                benches = ", ".join(key for key, other in steps.items() if "bench" in other.map)
+                diagnostics.error(use.place, use.path, message, hint=f"bench steps: {benches or 'none'}")
         _check_named(step.get("judge"), (*at, "judge"), long.get("judges"), "judge", diagnostics)
+    _check_selects(long, diagnostics)
     _check_data(steps, diagnostics)
     tasks.check_unused()
     _check_splits(long, tasks, diagnostics)
@@ -89,6 +94,15 @@ def _check_suite(step: Node, at: Path, long: Node, diagnostics: Diagnostics) -> 
                 named = Node(category, node.place)
                 message = f"the suite '{reference.content}' has no category '{category}'"
                 diagnostics.unknown(named, (*at, "policy", category), message, categories, at_key=True)
+
+
+def _check_selects(long: Node, diagnostics: Diagnostics) -> None:
+    for name, policy in long.map["policies"].map.items():
+        select = policy.get("select")
+        if select is not None:
+            path: Path = ("policies", name, "select")
+            _check_named(select.get("rubric"), (*path, "rubric"), long.get("rubrics"), "rubric", diagnostics)
+            _check_named(select.get("judge"), (*path, "judge"), long.get("judges"), "judge", diagnostics)
 
 
 def _check_named(node: Node | None, path: Path, known: Node | None, noun: str, diagnostics: Diagnostics) -> None:
