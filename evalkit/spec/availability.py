@@ -13,7 +13,7 @@ from evalkit.spec.nodes import Node, Path, walk
 _VERBS = ("judge", "distil", "train", "compare")
 _DIAGNOSES = ("ties",)
 _SECTIONS = ("judges", "budget")
-_POLICY_KEYS = ("sweep", "format")
+_POLICY_KEYS = ("format",)
 _STEP_KEYS = ("when", "expect", "require")
 _MODEL_KEYS = ("route",)
 _TEMPLATE = ".md.j2"

@@ -135,6 +135,8 @@ def _model_uses(step: Node, at: Path) -> list[Use]:
 
 def _step_uses(step: Node, at: Path) -> list[Use]:
     found = [Use(step.map[key].content, step.map[key].place, (*at, key)) for key in _STEP_KEYS if key in step.map]
+    arms = step.get("arms")
+    found += [Use(node.content, node.place, (*at, "arms", label)) for label, node in (arms.map.items() if arms else ())]
     compared = step.get("compare")
     return found + [
         Use(node.content, node.place, (*at, "compare", index))
@@ -190,7 +192,9 @@ def used_names(long: Node) -> set[tuple[str, str]]:
         used |= {("judges", step.map["judge"].content)} if "judge" in step.map else set()
         policy = step.get("policy")
         chosen = policy.map.values() if policy is not None and policy.is_map else [policy] if policy else []
-        used |= {("policies", node.content) for node in chosen if isinstance(node.content, str)}
+        named = [node.content for node in chosen if isinstance(node.content, str)]
+        used |= {("policies", name) for name in named}
+        used |= {("policies", name.partition(".")[0]) for name in named}  # `warm.top_p-0.9` is of the sweep `warm`
     used |= {("models", judge.text("model") or "") for judge in _entries(long, "judges").values()}
     used |= {("policies", judge.text("policy") or "") for judge in _entries(long, "judges").values()}
     used |= {("models", name) for model in long.map["models"].map.values() for name in _parts(model)}

@@ -91,7 +91,7 @@ _ROLES = ("of", "greedy", "again", "scores")
 
 def _step(name: str, step: Json) -> Step:
     if "diagnose" in step:
-        reads = {role: step[role] for role in _ROLES if role in step}
-        options = {key: step[key] for key in step if key not in (*_ROLES, "diagnose", "about", "meta")}
+        reads = {role: step[role] for role in _ROLES if role in step} | step.get("arms", {})
+        options = {key: step[key] for key in step if key not in (*_ROLES, "arms", "diagnose", "about", "meta")}
         return DiagnoseStep(name=name, diagnosis=step["diagnose"], reads=reads, options=options)
     return BenchStep(name=name, suite=step["bench"], model=step["model"], policy=step["policy"])

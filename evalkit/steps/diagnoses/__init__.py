@@ -12,6 +12,7 @@ from typing import Protocol
 from evalkit.core.diagnosis import Diagnosis
 from evalkit.core.runfolder import DiagnosisLock
 from evalkit.core.types import SampleRow
+from evalkit.steps.diagnoses.sweep import Sweep
 
 
 class Diagnoser(Protocol):
@@ -26,5 +27,7 @@ class Diagnoser(Protocol):
         ...
 
 
-KINDS: Mapping[str, Callable[[DiagnosisLock], Diagnoser]] = {}
+KINDS: Mapping[str, Callable[[DiagnosisLock], Diagnoser]] = {
+    "sweep": Sweep,
+}
 """Every kind by its name in the language."""
