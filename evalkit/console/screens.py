@@ -110,7 +110,7 @@ def show_plan(plan: Plan) -> None:
     for step in plan.steps:
         after = f", after {', '.join(step.needs)}" if step.needs else ""
         say(f"Step {step.name} ({step.verb}{after}), key {short(step.key)}", "bold")
-        if step.benches:
+        if step.verb != "diagnose":
             console.print(_plan_table(step))
             say(f"  why: {step.why}")
             say(f"  {_tokens(step)}{_programs(step)}")
