@@ -35,8 +35,8 @@ _COLUMNS = (
 )
 _ABOUT = (
     "Items are paired with those of the first arm; p is the exact McNemar test where each item is solved or not, a "
-    "permutation of signs elsewhere. With several arms some difference below 0.05 comes by chance: an arm chosen here has "
-    "to be measured on other items."
+    "permutation of signs elsewhere. With several arms some difference below 0.05 comes by chance: an arm chosen here "
+    "has to be measured on other items."
 )
 
 _Item = tuple[str, str, str]
