@@ -126,8 +126,8 @@ def within_auc_permutation_p(groups: Sequence[Group], resamples: int = RESAMPLES
 def spearman(x: Sequence[float], y: Sequence[float]) -> RankCorrelation:
     """Spearman's rank correlation, ties given their mean rank, and its two-sided p.
 
-    Up to nine pairs p is exact, over all orders of one side: four pairs, of 24 orders, never give p < 0.05. Above, it is
-    from Student's t, which is close unless most values are tied.
+    Up to nine pairs p is exact, over all orders of one side: four pairs, of 24 orders, never give p < 0.05. Above, it
+    is from Student's t, which is close unless most values are tied.
     """
     n = len(x)
     first, second = _doubled_ranks(x), _doubled_ranks(y)
@@ -148,7 +148,7 @@ def mann_whitney_p(scores: Sequence[float], labels: Sequence[bool]) -> float | N
     """Two-sided p that passes and fails have equally high scores; None without a pass or without a fail.
 
     Exact for small numbers, with ties as well; else the normal approximation with the corrections for ties and
-    continuity. It takes the scores to be independent: answers to one item are not, `within_auc_permutation_p` is theirs.
+    continuity. It takes the scores to be independent. Answers to one item are not: `within_auc_permutation_p` is theirs.
     """
     group = list(zip(scores, labels, strict=True))
     twice, pairs = _wins(group)
