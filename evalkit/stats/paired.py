@@ -172,7 +172,7 @@ def correlation(first: Sequence[float], second: Sequence[float]) -> float | None
         return None
     pairs = [(a - centres[0], b - centres[1]) for a, b in zip(first, second, strict=True)]
     product = math.fsum(a * b for a, b in pairs)
-    scale = math.sqrt(math.fsum(a * a for a, _ in pairs)) * math.sqrt(math.fsum(b * b for _, b in pairs))
+    scale = math.sqrt(math.fsum(a * a for a, _ in pairs) * math.fsum(b * b for _, b in pairs))
     return max(-1.0, min(1.0, product / scale))
 
 

@@ -48,8 +48,8 @@ class WithinAuc(NamedTuple):
 class RankCorrelation(NamedTuple):
     """Spearman's coefficient over `n` pairs and its two-sided p; both None where one side does not vary.
 
-    `smallest_p` is what the clearest order of these values would give, known where p is exact. With few or tied values it
-    can be above any level that one cares for, and then p says nothing.
+    `smallest_p` is what the clearest order of these values would give, known where p is exact. With few or tied values
+    it can be above any level that one cares for, and then p says nothing.
     """
 
     value: float | None
@@ -143,6 +143,7 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> RankCorrelation:
         p, smallest = _exact_rank_ps(tuple(first), tuple(second))
         return RankCorrelation(value, p, n, exact=True, smallest_p=smallest)
     p = beta_cdf(1.0 - value * value, (n - 2) / 2.0, 0.5)
+    p = max(p, 2.0 * math.exp(-math.lgamma(n + 1)))  # no order has a smaller one
     return RankCorrelation(value, p, n, exact=False, smallest_p=None)
 
 

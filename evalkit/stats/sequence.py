@@ -25,7 +25,7 @@ class Share(NamedTuple):
     """How many examples a category has, and which share of all."""
 
     label: str
-    count: int
+    n: int
     share: float
 
 
@@ -38,7 +38,7 @@ class Place(NamedTuple):
     """
 
     label: str
-    count: int
+    n: int
     mean_position: float
     parts: tuple[float | None, ...]
     recency: float
@@ -69,8 +69,8 @@ class Order(NamedTuple):
 class Association(NamedTuple):
     """Spearman's correlation over `n` categories, with its two-sided p.
 
-    `too_few` says that no order of these values could have given p < 0.05. `left_out` counts the categories that only one
-    side knows.
+    `too_few` says that no order of these values could have given p < 0.05. `left_out` counts the categories that only
+    one side knows.
     """
 
     value: float | None
