@@ -12,6 +12,11 @@ from typing import Protocol
 from evalkit.core.diagnosis import Diagnosis
 from evalkit.core.runfolder import DiagnosisLock
 from evalkit.core.types import SampleRow
+from evalkit.steps.diagnoses.consistency import Consistency
+from evalkit.steps.diagnoses.determinism import Determinism
+from evalkit.steps.diagnoses.diversity import Diversity
+from evalkit.steps.diagnoses.errors import Errors
+from evalkit.steps.diagnoses.rubric import RubricValidity
 from evalkit.steps.diagnoses.sweep import Sweep
 
 
@@ -28,6 +33,11 @@ class Diagnoser(Protocol):
 
 
 KINDS: Mapping[str, Callable[[DiagnosisLock], Diagnoser]] = {
+    "consistency": Consistency,
+    "determinism": Determinism,
+    "diversity": Diversity,
+    "errors": Errors,
+    "rubric": RubricValidity,
     "sweep": Sweep,
 }
 """Every kind by its name in the language."""
