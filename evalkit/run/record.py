@@ -36,7 +36,7 @@ from evalkit.core.runfolder import (
 )
 from evalkit.core.types import Json, Progress, SampleRow
 from evalkit.fetch import cache
-from evalkit.plan import Plan, model_lock, task_locks
+from evalkit.plan import Plan, PlannedStep, model_lock, task_locks
 from evalkit.spec.model import DiagnoseStep
 
 _PACKAGES = (
@@ -183,10 +183,20 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
         sandbox_parts=sandbox.parts,
         packages=packages(),
         diagnoses=tuple(
-            DiagnosisLock(step=step.name, diagnosis=step.diagnosis, reads=step.reads, options=step.options)
-            for step in (plan.spec.steps[planned.name] for planned in plan.steps)
-            if isinstance(step, DiagnoseStep)
+            _diagnosis_lock(step, planned)
+            for planned in plan.steps
+            if isinstance(step := plan.spec.steps[planned.name], DiagnoseStep)
         ),
+    )
+
+
+def _diagnosis_lock(step: DiagnoseStep, planned: PlannedStep) -> DiagnosisLock:
+    return DiagnosisLock(
+        step=step.name,
+        diagnosis=step.diagnosis,
+        reads=step.reads,
+        options=step.options,
+        training=planned.training,
     )
 
 

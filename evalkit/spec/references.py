@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evalkit.spec import diagnosis_keys
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
@@ -38,6 +39,7 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
         _check_named(step.get("judge"), (*at, "judge"), long.get("judges"), "judge", diagnostics)
     _check_selects(long, diagnostics)
     _check_data(steps, diagnostics)
+    diagnosis_keys.check(steps, diagnostics)
     tasks.check_unused()
     _check_splits(long, tasks, diagnostics)
     _check_cycles(steps, {model: maker for model, maker in makers.items() if model}, diagnostics)
@@ -112,12 +114,17 @@ def _check_named(node: Node | None, path: Path, known: Node | None, noun: str, d
 
 
 def _check_data(steps: dict[str, Node], diagnostics: Diagnostics) -> None:
-    """What a `train` step learns from is a file or the name of a step that makes data."""
+    """What a `train` step learns from is a file or the name of a step that makes data; a diagnosis reads a file."""
     makers = [name for name, step in steps.items() if "distil" in step.map]
     for name, step in steps.items():
         data = step.get("data")
-        if "train" in step.map and data is not None and not _is_file(data.content) and data.content not in makers:
+        if data is None or _is_file(data.content):
+            continue
+        if "train" in step.map and data.content not in makers:
             diagnostics.unknown(data, ("steps", name, "data"), f"no step makes the data '{data.content}'", makers)
+        if "diagnose" in step.map and data.content not in makers:
+            message = f"the training set '{data.content}' is no file: its name has no ending"
+            diagnostics.error(data.place, ("steps", name, "data"), message, hint="for example data: train.jsonl")
 
 
 def _is_file(text: str) -> bool:
