@@ -33,7 +33,8 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
             excerpts.add(row)
             diagnoses.add(row)
             parquet.add(row)
-    results = replace(collector.results(run), diagnoses=diagnoses.results())
+    asks = bool(lock.tasks) or not lock.diagnoses
+    results = replace(collector.results(run, asks=asks), diagnoses=diagnoses.results())
     write_file(folder / runfolder.RESULTS, encode(results))
     report = render(page.build(run, lock, results, excerpts), run.template)
     write_file(folder / runfolder.REPORT, report.encode("utf-8", "backslashreplace"))
