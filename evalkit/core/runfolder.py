@@ -23,6 +23,7 @@ SAMPLES = "samples.jsonl"
 PARQUET = "samples.parquet"
 RESULTS = "results.json"
 REPORT = "report.md"
+FIGURES = "figures"
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
@@ -123,12 +124,14 @@ class TrainingLock(Struct, frozen=True, kw_only=True):
 class DiagnosisLock(Struct, frozen=True, kw_only=True):
     """A `diagnose` step: its kind, and by role the steps whose rows it reads (`of` is the one that is explained).
 
-    `training` is the training set that it describes, for the kinds that describe one.
+    `roles` are those of `reads` in the order of the spec. `training` is the training set that it describes, for the
+    kinds that describe one.
     """
 
     step: str
     diagnosis: str
     reads: dict[str, str] = {}
+    roles: tuple[str, ...] = ()
     options: dict[str, Json] = {}
     training: TrainingLock | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from evalkit.core import registry
 from evalkit.core.errors import SpecError
-from evalkit.core.ports import Scorer, Selector
+from evalkit.core.ports import EngineAdapter, Scorer, Selector
 from evalkit.core.types import Fingerprint, Json, Limits, Sample
 from evalkit.plan.planned import Sources
 from evalkit.spec.model import BenchStep, Policy, Spec, TaskUse, sampling
@@ -32,9 +32,12 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
         if any(sample.followups for sample in arm.samples):
             message = f"task {arm.task} asks several turns and wants options weighed: there is no answer to go on from"
             raise SpecError(message, hint="ask one turn, or score by the letter that is written")
+    adapter: EngineAdapter = registry.load("engines", model.engine)
     if weighing:
-        registry.load("engines", model.engine).check_weighing(model)
-    return Bench(step, model, fingerprints[model.name], arms, sources.salt, spec.cost.get("gpu_hour"))
+        adapter.check_weighing(model)
+    asked = model if step.batch is None else adapter.batched(model, step.batch)
+    salt = f"{sources.salt}repeat {step.repeat}" if step.repeat else sources.salt
+    return Bench(step, asked, fingerprints[model.name], arms, salt, spec.cost.get("gpu_hour"))
 
 
 def check_recorded(benches: Sequence[Bench]) -> None:

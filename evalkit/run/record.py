@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from evalkit.core.digest import digest
 from evalkit.core.errors import PrerequisiteError, RunIncomplete, SpecError
 from evalkit.core.runfolder import (
     EVENTS,
+    FIGURES,
     LOCK,
     PARQUET,
     REPORT,
@@ -33,10 +35,11 @@ from evalkit.core.runfolder import (
     DiagnosisLock,
     Lock,
     RunRecord,
+    TrainingLock,
 )
 from evalkit.core.types import Json, Progress, SampleRow
 from evalkit.fetch import cache
-from evalkit.plan import Plan, PlannedStep, model_lock, task_locks
+from evalkit.plan import Plan, model_lock, task_locks
 from evalkit.spec.model import DiagnoseStep
 
 _PACKAGES = (
@@ -140,6 +143,7 @@ class RunFolder:
         with writing(self.path):
             for name in (RESULTS, REPORT, PARQUET):
                 (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / FIGURES, ignore_errors=True)
 
     def events(self) -> EventLog:
         return EventLog(self.path / EVENTS)
@@ -175,6 +179,7 @@ class EventLog:
 
 def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
     """`evalkit.lock`: everything that decides the results, as digests and names."""
+    trained = {step.name: step.training for step in plan.steps}
     return Lock(
         spec=spec_sha256,
         tasks=tuple(task for bench in plan.benches for task in task_locks(plan.spec, bench)),
@@ -183,20 +188,21 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
         sandbox_parts=sandbox.parts,
         packages=packages(),
         diagnoses=tuple(
-            _diagnosis_lock(step, planned)
-            for planned in plan.steps
-            if isinstance(step := plan.spec.steps[planned.name], DiagnoseStep)
+            _diagnosis_lock(step, trained[step.name])
+            for step in plan.spec.steps.values()
+            if isinstance(step, DiagnoseStep)
         ),
     )
 
 
-def _diagnosis_lock(step: DiagnoseStep, planned: PlannedStep) -> DiagnosisLock:
+def _diagnosis_lock(step: DiagnoseStep, training: TrainingLock | None) -> DiagnosisLock:
     return DiagnosisLock(
         step=step.name,
         diagnosis=step.diagnosis,
         reads=step.reads,
+        roles=tuple(step.reads),
         options=step.options,
-        training=planned.training,
+        training=training,
     )
 
 

@@ -11,6 +11,12 @@ TRAINING = ("composition", "order")
 """The kinds that are about a training set."""
 _SHORT = ("consistency", "determinism")
 """The kinds with a short form: one without `of` is no long form, and what is wrong with it was said."""
+_HINTS = {
+    "of": "name a `bench` step",
+    "again": "name the `bench` step that asked the same once more",
+    "arms": "it is made by a `sweep` in a policy",
+    "data": "name a file: data: train.jsonl",
+}
 _ANY = ("diagnose", "about", "meta", "when", "expect", "require")
 
 
@@ -42,16 +48,10 @@ def check(steps: dict[str, Node], diagnostics: Diagnostics) -> None:
         known = (*keys.needed, *keys.further)
         for key in keys.needed:
             if key not in step.map:
-                message, hint = f"`diagnose: {kind}` needs the key '{key}'", _example(kind, keys)
-                diagnostics.error(step.place, ("steps", name), message, hint=hint, at_key=True)
+                message = f"the diagnosis `{kind}` needs `{key}`"
+                diagnostics.error(step.place, ("steps", name), message, hint=_HINTS[key], at_key=True)
         for key, node in step.map.items():
             if key not in (*known, *_ANY):
-                message = f"'{key}' means nothing to `diagnose: {kind}`"
+                message = f"`{key}` means nothing to the diagnosis `{kind}`"
                 hint = f"its keys: {', '.join(known)}"
                 diagnostics.error(node.place, ("steps", name, key), message, hint=hint, at_key=True)
-
-
-def _example(kind: str | None, keys: Keys) -> str:
-    values = {"data": "train.jsonl", "arms": "{low: STEP, high: STEP}"}
-    shown = ", ".join(f"{key}: {values.get(key, 'STEP')}" for key in keys.needed)
-    return f"for example {{diagnose: {kind}, {shown}}}"

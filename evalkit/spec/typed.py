@@ -108,4 +108,11 @@ def _step(name: str, step: Json, resolve: Resolve) -> Step:
         file = step.get("data")
         training = TrainingFile(file, str(resolve(file)), step["by"]) if file is not None else None
         return DiagnoseStep(name=name, diagnosis=step["diagnose"], reads=reads, options=options, training=training)
-    return BenchStep(name=name, suite=step["bench"], model=step["model"], policy=step["policy"])
+    return BenchStep(
+        name=name,
+        suite=step["bench"],
+        model=step["model"],
+        policy=step["policy"],
+        repeat=int(step.get("repeat", 0)),
+        batch=int(step["batch"]) if "batch" in step else None,
+    )
