@@ -100,7 +100,7 @@ def training_of(lock: DiagnosisLock) -> TrainingLock:
 
 def about(training: TrainingLock) -> str:
     """Which file it is."""
-    return f"{training.file}, {training.rows} rows by `{training.by}`, sha256 {short(training.sha256)}."
+    return f"{training.file}, {training.rows} rows by '{training.by}', sha256 {short(training.sha256)}."
 
 
 def _listed(names: Mapping[str, object]) -> str:
