@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evalkit.spec import diagnosis_keys
+from evalkit.spec import diagnosis_keys, diagnosis_reads
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
@@ -40,6 +40,7 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
     _check_selects(long, diagnostics)
     _check_data(steps, diagnostics)
     diagnosis_keys.check(steps, diagnostics)
+    diagnosis_reads.check(long, diagnostics)
     tasks.check_unused()
     _check_splits(long, tasks, diagnostics)
     _check_cycles(steps, {model: maker for model, maker in makers.items() if model}, diagnostics)

@@ -93,6 +93,7 @@ def test_a_training_set_alone(project: ProjectFolder) -> None:
     assert "INCOMPLETE" not in report
     assert "| math | 40 | 57.1 % |" in report
     assert "Reads" not in report
+    assert "Sampling" not in report
 
 
 def test_a_wrong_training_set_ends_the_plan(project: ProjectFolder) -> None:

@@ -43,7 +43,7 @@ class Composition:
                 "effective_categories": 1.0 / sum(share * share for share in shares),
                 **compared.metrics("share"),
             },
-            tables=(self._table(compared),),
+            tables=(self._table(compared), *compared.tables("share")),
             figures=(self._figure(compared),),
             raised=tuple(self._raised(compared)),
             notes=tuple(compared.notes()),

@@ -62,7 +62,7 @@ class FileOrder:
                 "largest_recency": max(map(self._recency, training.categories)),
                 **compared.metrics("position"),
             },
-            tables=(self._table(compared),),
+            tables=(self._table(compared), self._runs(), *compared.tables("mean position")),
             figures=() if alone else (self._figure(),),
             raised=tuple(self._raised(compared)),
             notes=("One category only: its order says nothing.",) if alone else (_SHUFFLED, *compared.notes()),
@@ -89,6 +89,18 @@ class FileOrder:
         )
         columns = (*_COLUMNS, *((Column("score", "share"),) if compared.step is not None else ()))
         return DiagnosisTable("order", "Where the categories stand", columns, lines, about(self._training) + _ABOUT)
+
+    def _runs(self) -> DiagnosisTable:
+        training = self._training
+        columns = (
+            Column("stretches of one category", "count"),
+            Column("of a shuffled file", "number"),
+            Column("ratio", "number"),
+            Column("p", "p"),
+        )
+        line = (training.runs, training.expected_runs, training.runs / training.expected_runs, training.runs_p)
+        said = "Fewer than those of a shuffled file are blocks, more are alternation."
+        return DiagnosisTable("runs", "Is the file shuffled?", columns, (line,), said)
 
     def _figure(self) -> Figure:
         shown = self._training.categories[:_MOST_LINES]

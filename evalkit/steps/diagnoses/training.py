@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from evalkit.core.diagnosis import Column, DiagnosisTable
 from evalkit.core.digest import short
 from evalkit.core.errors import DataError
 from evalkit.core.runfolder import DiagnosisLock, TrainingLock
@@ -70,6 +71,23 @@ class Compared:
         one = self.scores.get(name)
         return (None, None, 0) if one is None else (one.value, (one.interval.low, one.interval.high), one.n)
 
+    def tables(self, of: str) -> tuple[DiagnosisTable, ...]:
+        """The correlation as a table; none where there is none."""
+        found = self.found
+        if self.step is None or found.value is None:
+            return ()
+        columns = (
+            Column("of"),
+            Column("and"),
+            Column("categories", "count"),
+            Column("Spearman's correlation", "number"),
+            Column("p", "p"),
+        )
+        line = (of, f"score of {self.step}", found.n, found.value, found.p)
+        how = "over all orders of the categories" if found.exact else "from Student's t"
+        said = f"p is two-sided, {how}. Categories differ in more than this one figure: a correlation is no cause."
+        return (DiagnosisTable("association", "Does it go with scores?", columns, (line,), said),)
+
     def values(self) -> dict[str, Json]:
         """The evidence, where the correlation is clear of chance; empty elsewhere."""
         if self.found.p is None or self.found.p >= LEVEL:
@@ -86,8 +104,6 @@ class Compared:
             yield f"Over {self.found.n} of the categories there is no correlation: one of the two does not vary."
         elif self.found.too_few:
             yield f"{self.found.n} categories are too few: in no order of these values could p be below {LEVEL}."
-        if self.found.value is not None:
-            yield "Categories differ in more than this one figure: a correlation over them is no cause."
 
 
 def training_of(lock: DiagnosisLock) -> TrainingLock:

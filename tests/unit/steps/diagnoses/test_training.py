@@ -48,7 +48,7 @@ def diagnosis(lock: DiagnosisLock, rows: list[SampleRow]) -> Diagnosis:
 
 
 def lines(found: Diagnosis) -> list[dict[str, Any]]:
-    [table] = found.tables
+    table = found.tables[0]
     return [dict(zip((column.name for column in table.columns), row, strict=True)) for row in table.rows]
 
 
@@ -107,14 +107,17 @@ def test_a_clear_correlation_is_told_and_is_no_cause(row: Build, lock: Lock) -> 
     [raised] = found.raised
     assert raised.code == "share_goes_with_score"
     assert raised.values == {"step": "before", "correlation": 1.0, "p": pytest.approx(1 / 60), "n": 5}
-    assert [note for note in found.notes if "no cause" in note]
+    table = found.tables[1]
+    assert table.rows == (("share", "score of before", 5, 1.0, pytest.approx(1 / 60)),)
+    assert "over all orders" in table.about
+    assert table.about.endswith("a correlation is no cause.")
 
 
 def test_four_categories_are_too_few_to_say(row: Build, lock: Lock) -> None:
     """Of 24 orders none has p below 0.05."""
     found = diagnosis(lock("abbcccdddd"), scored(row, {"a": "000", "b": "100", "c": "110", "d": "111"}))
     assert found.metrics["share_score_p"] == pytest.approx(1 / 12)
-    assert found.notes[0] == "4 categories are too few: in no order of these values could p be below 0.05."
+    assert found.notes == ("4 categories are too few: in no order of these values could p be below 0.05.",)
     assert codes(found) == []
 
 
@@ -135,6 +138,7 @@ def test_why_there_is_no_correlation(row: Build, lock: Lock, labels: str, passes
     found = diagnosis(lock(labels), scored(row, passes))
     assert (found.metrics["share_score_correlation"], found.metrics["share_score_p"]) == (None, None)
     assert found.notes == (note,)
+    assert len(found.tables) == 1
     assert "untrained_categories" not in codes(found)
 
 
@@ -199,6 +203,7 @@ def test_a_file_in_blocks(row: Build, lock: Lock) -> None:
     a, _, c = lines(found)
     assert (a["mean position"], a["of the first tenth"], a["of the last tenth"]) == (20 / 70, 1.0, 0.0)
     assert (c["mean position"], c["recency"], c["longest run"], c["score"]) == (65 / 70, pytest.approx(7.0), 10, None)
+    assert found.tables[1].rows == ((3, 41.0, pytest.approx(3 / 41), pytest.approx(1 / 10_001)),)
     [figure] = found.figures
     assert figure.series[2].y[-2:] == (pytest.approx(3 / 7), 1.0)
     assert figure.series[0].x[0] == 0.05
