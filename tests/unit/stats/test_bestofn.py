@@ -1,8 +1,11 @@
-"""What a selector gains: worked by hand, every way to pick listed, and laws."""
+"""What a selector gains: worked by hand, every way to pick listed, laws, and a published run of eight candidates."""
 
 from __future__ import annotations
 
+import gzip
 import itertools
+import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +22,10 @@ from evalkit.stats.bestofn import (
     worst_rate,
 )
 from evalkit.stats.paired import sign_flip_p
+from evalkit.stats.passk import maj_at_k, pass_at_k
+from evalkit.stats.ranking import auc, within_auc, within_auc_permutation_p
 
+_GOLDEN = Path(__file__).parents[3].resolve().parent / "shared/data/golden/math_cot_bestof8"
 _GROUPS = [[True, False, False], [True, True, True], [False, False, False], [False, True, True]]
 picked = st.lists(
     st.lists(st.booleans(), min_size=1, max_size=4).flatmap(
@@ -106,3 +112,34 @@ def test_random_pick_p_is_the_share_of_picks(chosen: list[tuple[list[bool], int]
     far = [abs(count - expected) >= abs(seen - expected) - 1e-9 for count in passes]
     p = random_pick_p(groups, picks)
     assert p == (pytest.approx(sum(far) / len(far)) if any(len(set(group)) == 2 for group in groups) else None)
+
+
+@pytest.mark.skipif(not _GOLDEN.is_dir(), reason="the published rewards of ../shared/data are not here")
+def test_a_published_run() -> None:
+    """50 problems, eight candidates each, picked by a reward model: the published rates, and why they say little."""
+    expected = json.loads((_GOLDEN / "expected.json").read_text("utf-8"))
+    with gzip.open(_GOLDEN / "samples.jsonl.gz", "rt", encoding="utf-8") as stream:
+        rows = [json.loads(line) for line in stream]
+    groups = [row["correct"] for row in rows]
+    picks = [max(range(8), key=row["reward"].__getitem__) for row in rows]
+    assert random_rate(groups) == pytest.approx(expected["mean_accuracy_of_8"])
+    assert selected_rate(groups, picks) == pytest.approx(expected["best_of_8_by_reward"])
+    assert selected_rate(groups, [0] * 50) == pytest.approx(expected["first_sample"])
+    assert oracle_rate(groups) == pytest.approx(expected["pass_at_8_oracle"])
+    votes = [maj_at_k(row["answers"], row["correct"], 8) for row in rows]
+    assert sum(votes) / 50 == pytest.approx(expected["majority_of_8"])
+    for k, value in expected["pass_at_k"].items():
+        assert sum(pass_at_k(8, sum(group), int(k)) for group in groups) / 50 == pytest.approx(value)
+    found = within_auc([list(zip(row["reward"], row["correct"], strict=True)) for row in rows])
+    assert (expected["problems_mixed_correctness"], 50) == (found.mixed, found.groups)
+    assert found.pairs == sum(sum(group) * (8 - sum(group)) for group in groups)
+    # The rewards rank well within the four mixed problems; picking by them gained too little there to tell from chance.
+    assert efficiency(groups, picks) == pytest.approx(0.0225 / 0.0425)
+    assert selection_p(groups, picks) == 6 / 16
+    assert found.value == pytest.approx(49 / 55)
+    p = within_auc_permutation_p([list(zip(row["reward"], row["correct"], strict=True)) for row in rows])
+    assert p is not None
+    assert p < 0.001
+    pooled = auc([score for row in rows for score in row["reward"]], [right for group in groups for right in group])
+    assert pooled is not None
+    assert pooled > found.value  # it also tells the easy problems from the hard ones
