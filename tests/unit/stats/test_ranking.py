@@ -17,6 +17,7 @@ from evalkit.stats.ranking import (
     WithinAuc,
     auc,
     auc_interval,
+    chosen_ranks_p,
     mann_whitney_p,
     point_biserial,
     spearman,
@@ -269,6 +270,13 @@ def test_mann_whitney_of_many_against_scipy(distinct: int) -> None:
     expected = stats.mannwhitneyu(passes, fails, method="asymptotic").pvalue
     assert mann_whitney_p(scores, labels) == pytest.approx(expected, rel=1e-9)
     assert 1.0 == mann_whitney_p([7.0] * 300, labels)
+
+
+@given(st.integers(1, 80).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1)))))
+def test_chosen_ranks(drawn: tuple[int, set[int]]) -> None:
+    """The same as with a score for each rank and a label for each choice."""
+    n, chosen = drawn
+    assert chosen_ranks_p(sorted(chosen), n) == mann_whitney_p(range(n), [rank in chosen for rank in range(n)])
 
 
 def test_exact_and_normal_meet() -> None:
