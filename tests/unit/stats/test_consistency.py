@@ -32,6 +32,7 @@ def test_nothing_and_one() -> None:
         with pytest.raises(ValueError, match="-1 is no count"):
             figure([2, -1])
     assert pairwise_agreement([1]) is None
+    assert (0.0, 1.0) == (pairwise_agreement([1, 1]), pairwise_agreement([2]))
     assert (1.0, 0.0, 1.0) == (modal_rate([1]), entropy([1]), effective_number([1]))
 
 

@@ -230,7 +230,8 @@ def test_equal_scores_in_clusters_are_no_certainty() -> None:
         assert found.method == "wilson"
         assert found.se == pytest.approx(0.0, abs=1e-12)
         assert found.interval == pytest.approx(wilson(3 * sum(scores) / 9, 3))
-    assert 0.0 == clustered_error([0.1] * 9, list("aaabbbccc"))
+    for last in (0.1, math.nextafter(0.1, 1.0)):
+        assert 0.0 == clustered_error([0.1] * 8 + [last], list("aaabbbccc"))
 
 
 @given(

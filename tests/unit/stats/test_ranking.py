@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from evalkit.stats.bootstrap import ratio_interval
 from evalkit.stats.ranking import (
     WithinAuc,
     auc,
@@ -164,8 +165,17 @@ def test_two_mixed_groups() -> None:
     """Two of two pairs in one, one of two in the other; what passes or fails throughout says nothing."""
     assert WithinAuc(0.75, 4, 2, 4) == within_auc(_TWO_MIXED)
     assert 2 / 3 == within_auc_permutation_p(_TWO_MIXED)  # of 3 · 3 arrangements, 6 are 1 pair or more from the middle
-    interval = within_auc_interval(_TWO_MIXED)
-    assert (0.5, 1.0) == interval
+    assert (0.5, 1.0) == within_auc_interval(_TWO_MIXED)
+
+
+def test_within_interval_is_the_bootstrap_over_mixed_groups() -> None:
+    """(pairs won, pairs) of each mixed group are drawn; 95 % unless another share is asked for."""
+    random = Random(9)
+    found = [[(random.gauss(0.5 * passed, 1), passed) for passed in (True, True, False, False)] for _ in range(12)]
+    parts = [((within_auc([group]).value or 0.0) * 4, 4.0) for group in found]
+    unmixed = [(3.0, True), (1.0, True)]
+    assert ratio_interval(parts, 0.95, 500, 3) == within_auc_interval([*found, unmixed], resamples=500, seed=3)
+    assert ratio_interval(parts, 0.8, 500, 3) == within_auc_interval(found, 0.8, 500, 3)
 
 
 @given(groups)

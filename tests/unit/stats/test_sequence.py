@@ -52,6 +52,9 @@ def test_other_parts_and_short_files() -> None:
     assert short is not None
     assert (None, 1.0, None, 0.0) == short.places[0].parts
     assert (0.0, 2.0) == (short.places[0].recency, short.places[1].recency)
+    whole = order(list("aab"), parts=1)
+    assert whole is not None
+    assert [(2 / 3,), (1 / 3,)] == [place.parts for place in whole.places]
     assert order([]) is None
     with pytest.raises(ValueError, match="no 0 parts"):
         order(["a"], parts=0)
