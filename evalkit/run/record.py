@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,10 +22,24 @@ from msgspec import Struct
 from evalkit import __version__
 from evalkit.core.digest import digest
 from evalkit.core.errors import PrerequisiteError, RunIncomplete, SpecError
-from evalkit.core.runfolder import EVENTS, LOCK, PARQUET, REPORT, RESULTS, RUN, SAMPLES, SPEC, Lock, RunRecord
+from evalkit.core.runfolder import (
+    EVENTS,
+    FIGURES,
+    LOCK,
+    PARQUET,
+    REPORT,
+    RESULTS,
+    RUN,
+    SAMPLES,
+    SPEC,
+    DiagnosisLock,
+    Lock,
+    RunRecord,
+)
 from evalkit.core.types import Json, Progress, SampleRow
 from evalkit.fetch import cache
 from evalkit.plan import Plan, model_lock, task_locks
+from evalkit.spec.model import DiagnoseStep
 
 _PACKAGES = (
     "torch", "transformers", "tokenizers", "peft", "vllm", "jinja2", "jsonschema", "pyyaml", "docker", "pandas",
@@ -127,6 +142,7 @@ class RunFolder:
         with writing(self.path):
             for name in (RESULTS, REPORT, PARQUET):
                 (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / FIGURES, ignore_errors=True)
 
     def events(self) -> EventLog:
         return EventLog(self.path / EVENTS)
@@ -164,11 +180,22 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
     """`evalkit.lock`: everything that decides the results, as digests and names."""
     return Lock(
         spec=spec_sha256,
-        tasks=tuple(task for step in plan.steps for task in task_locks(plan.spec, step.work)),
-        models={step.work.model.name: model_lock(step.work) for step in plan.steps},
+        tasks=tuple(task for bench in plan.benches for task in task_locks(plan.spec, bench)),
+        models={bench.model.name: model_lock(bench) for bench in plan.benches},
         sandbox=sandbox.identity or None,
         sandbox_parts=sandbox.parts,
         packages=packages(),
+        diagnoses=tuple(
+            DiagnosisLock(
+                step=step.name,
+                diagnosis=step.diagnosis,
+                reads=step.reads,
+                roles=tuple(step.reads),
+                options=step.options,
+            )
+            for step in plan.spec.steps.values()
+            if isinstance(step, DiagnoseStep)
+        ),
     )
 
 
