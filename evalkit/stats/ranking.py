@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from evalkit.stats.bootstrap import RESAMPLES, ratio_interval
 from evalkit.stats.distributions import beta_cdf
-from evalkit.stats.intervals import Interval, normal_quantile, standard_error
+from evalkit.stats.intervals import Interval, normal_quantile, standard_error, wilson
 from evalkit.stats.paired import correlation
 
 Group = Sequence[tuple[float, bool]]  # the answers to one item: score, passed
@@ -100,9 +100,13 @@ def within_auc_interval(
 ) -> Interval | None:
     """The percentile bootstrap over mixed groups; None below two of them.
 
-    Undercovers below some twenty mixed groups, and is a point where every pair is right: read the permutation p beside.
+    Undercovers below some twenty mixed groups: read the permutation p beside. Where the groups do not differ at all
+    (every pair is right) it is Wilson's of as many yes or no as there are mixed groups, which is no point.
     """
     parts = [(twice / 2.0, float(pairs)) for twice, pairs in _mixed(groups)]
+    shares = {won / pairs for won, pairs in parts}
+    if len(shares) == 1 and len(parts) > 1:
+        return wilson(shares.pop() * len(parts), len(parts), confidence)
     return ratio_interval(parts, confidence, resamples, seed)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evalkit.stats.bootstrap import ratio_interval
+from evalkit.stats.intervals import wilson
 from evalkit.stats.ranking import (
     WithinAuc,
     auc,
@@ -166,6 +167,15 @@ def test_two_mixed_groups() -> None:
     assert WithinAuc(0.75, 4, 2, 4) == within_auc(_TWO_MIXED)
     assert 2 / 3 == within_auc_permutation_p(_TWO_MIXED)  # of 3 · 3 arrangements, 6 are 1 pair or more from the middle
     assert (0.5, 1.0) == within_auc_interval(_TWO_MIXED)
+
+
+def test_groups_alike_are_no_certainty() -> None:
+    """Every pair of three groups is right, or every pair is tied: Wilson's interval of three."""
+    right = [[(2.0, True), (1.0, False)], [(3.0, True), (1.0, False), (2.0, True)], [(9.0, True), (8.0, False)]]
+    assert wilson(3, 3) == within_auc_interval(right)
+    tied = [[(1.0, passed) for _, passed in group] for group in right]
+    assert wilson(1.5, 3) == within_auc_interval(tied)
+    assert within_auc_interval(right[:1]) is None
 
 
 def test_within_interval_is_the_bootstrap_over_mixed_groups() -> None:
