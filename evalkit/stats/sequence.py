@@ -14,11 +14,10 @@ from itertools import groupby, pairwise
 from random import Random
 from typing import NamedTuple
 
-from evalkit.stats.ranking import mann_whitney_p, spearman
+from evalkit.stats.ranking import chosen_ranks_p, spearman
 
 _LEVEL = 0.05
 _SHORT = 100
-_LONG = 1000
 _SHUFFLES = 10_000
 
 
@@ -108,7 +107,7 @@ def order(labels: Sequence[str], parts: int = 10) -> Order | None:
             found[label] / len(part) if part else None for found, part in zip(counted, cut, strict=True)
         )  # the last part is never empty
         middle = (sum(positions[label]) / count + 0.5) / len(labels)
-        p = _position_p(positions[label], len(labels))
+        p = chosen_ranks_p(positions[label], len(labels))
         places.append(Place(label, count, middle, shares, (shares[-1] or 0.0) / share, longest[label], p))
     return Order(len(labels), tuple(places), runs_test(labels))
 
@@ -138,19 +137,6 @@ def association(by_category: Mapping[str, float], scores: Mapping[str, float]) -
     too_few = found.value is None or (found.smallest_p is not None and found.smallest_p >= _LEVEL)
     left_out = len(by_category.keys() ^ scores.keys())
     return Association(found.value, found.p, found.n, found.exact, too_few, left_out)
-
-
-def _position_p(positions: Sequence[int], n: int) -> float | None:
-    """Mann and Whitney's p of the examples at these of n positions. Of a long file it is only counted faster: no two
-    positions are equal, and p is never exact there."""
-    others = n - len(positions)
-    if n <= _LONG or not others:
-        own = set(positions)
-        return mann_whitney_p(range(n), [position in own for position in range(n)])
-    pairs = len(positions) * others
-    above = sum(positions) - len(positions) * (len(positions) - 1) // 2
-    distance = max(0.0, abs(2 * above - pairs) / 2.0 - 0.5)
-    return math.erfc(distance / math.sqrt(pairs / 12.0 * (n + 1)) / math.sqrt(2.0))
 
 
 def _runs(labels: Sequence[str]) -> int:
