@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from evalkit.core.judging import Question
 from evalkit.core.selection import Candidate, Valued
 from evalkit.core.types import (
     Completion,
@@ -179,6 +180,10 @@ class Selector(Protocol):
     oracle: bool
 
     def __init__(self, options: dict[str, Json]) -> None: ...
+
+    def questions(self, sample: Sample, candidate: Candidate) -> tuple[Question, ...]:
+        """What a judge is asked about a candidate; its answers are the `marks` that `values` finds in it."""
+        ...
 
     def values(self, sample: Sample, candidates: Sequence[Candidate]) -> list[Valued]:
         """One for each candidate, in their order."""

@@ -5,6 +5,7 @@ shortest, longest        by the characters of the answer
 logprob                  by the mean log-probability of the answer's tokens, over all turns of a chat
 reward                   by the score of a reward model that was recorded beside the answer
 majority                 by how many candidates give the same answer (self-consistency; Wang et al. 2022, 2203.11171)
+judge                    by the mean probability of yes to a judge's questions, each of which reads the answer alone
 rubric                   by the points of a rubric, which reads the answer alone
 tests                    the oracle: by the verdict itself. No policy can do that; it is the ceiling of all of them
 """
@@ -13,10 +14,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from evalkit.core.judging import Mark, Question
 from evalkit.core.selection import Candidate, Valued
-from evalkit.core.types import Completion, Json, Sample
+from evalkit.core.types import Completion, Contribution, Json, Sample
 from evalkit.scorers.rubric import RubricScorer
 
 
@@ -27,6 +29,9 @@ class _Plain:
 
     def __init__(self, options: dict[str, Json]) -> None:
         """Nothing to be set."""
+
+    def questions(self, sample: Sample, candidate: Candidate) -> tuple[Question, ...]:
+        return ()
 
 
 class First(_Plain):
@@ -102,6 +107,30 @@ class ByRubric(_Plain):
     def values(self, sample: Sample, candidates: Sequence[Candidate]) -> list[Valued]:
         scores = [self._rubric.score(sample, one.completion, None) for one in candidates]
         return [Valued(score.value, score.criteria, score.reason) for score in scores]
+
+
+class ByJudge(_Plain):
+    """The mean of what a judge says to each question; none where one of them has no answer. Option `questions`."""
+
+    def __init__(self, options: dict[str, Json]) -> None:
+        self._questions = tuple(Question(text, text) for text in options["questions"])
+
+    def questions(self, sample: Sample, candidate: Candidate) -> tuple[Question, ...]:
+        return self._questions
+
+    def values(self, sample: Sample, candidates: Sequence[Candidate]) -> list[Valued]:
+        return [self._value(one.marks) for one in candidates]
+
+    def _value(self, marks: Mapping[str, Mark]) -> Valued:
+        known = {one.name: marks.get(one.name, _UNASKED) for one in self._questions}
+        given = {name: Contribution(mark.value, 1.0) for name, mark in known.items() if mark.value is not None}
+        lost = [f"{name} {mark.reason}" for name, mark in known.items() if mark.value is None]
+        if lost:
+            return Valued(None, given, "; ".join(lost))
+        return Valued(math.fsum(one.points for one in given.values()) / len(given), given)
+
+
+_UNASKED = Mark(None, "it was not asked")
 
 
 class Oracle(_Plain):

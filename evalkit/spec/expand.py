@@ -13,7 +13,7 @@ from evalkit.core.types import Json
 from evalkit.spec import expand_diagnoses, expand_sweeps
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import did_you_mean
-from evalkit.spec.expand_policies import Policies
+from evalkit.spec.expand_policies import BUILT_IN, Policies
 from evalkit.spec.nodes import Node, Place, default, derived
 from evalkit.spec.nodes import Path as NodePath
 from evalkit.spec.reading import Reading
@@ -24,7 +24,7 @@ _SHORT_SUITE = "suite"
 _SOURCES = ("embedded", "hub", "path", "file")
 _MODEL_DEFAULTS = {"dtype": "auto", "device": "auto"}
 _LONGEST_NAME = 64
-_FOREIGN = ("judges", "rubrics", "budget")
+_FOREIGN = ("rubrics", "budget")
 """Parts of the language of tomorrow: passed through as they are."""
 
 
@@ -62,6 +62,7 @@ class _Expander:
         self._define_models()
         self._define_suites()
         steps = self._steps()
+        judges = self._judges()
         stem = Path(self._main).name.partition(".")[0]
         parts = {
             "evalkit": root.map["evalkit"],
@@ -78,7 +79,17 @@ class _Expander:
             "cost": root.get("cost") or default({}),
         }
         kept = {key: root.map[key] for key in ("meta", "tasks", *_FOREIGN) if key in root.map}
-        return Node({**parts, **kept}, root.place)
+        return Node({**parts, **judges, **kept}, root.place)
+
+    def _judges(self) -> dict[str, Node]:
+        """The section, each judge with its policy, which is made where it is the built-in one."""
+        judges = self._root.get("judges")
+        if judges is None:
+            return {}
+        found = {name: _with_defaults(judge, {"policy": BUILT_IN}) for name, judge in judges.map.items()}
+        for name, judge in found.items():
+            self._policies.check_known(judge.map["policy"], ("judges", name, "policy"))
+        return {"judges": Node(found, judges.place)}
 
     def _define_models(self) -> None:
         models = self._root.get("models")

@@ -57,6 +57,19 @@ class Policy(Struct, frozen=True):
         return self.best_of or self.samples
 
 
+class JudgeRule(Struct, frozen=True):
+    """A judge: `model` answers what is asked about an answer, its own questions (`ask`) or those of a rubric.
+
+    `prompt` is a template in the place of the built-in one, `policy` how it is asked where it has to write.
+    """
+
+    name: str
+    model: str
+    ask: tuple[str, ...] = ()
+    policy: str = "greedy"
+    prompt: str | None = None
+
+
 class BenchStep(Struct, frozen=True, tag="bench"):
     """Ask `model` every item of `suite` and score the answers.
 
@@ -113,6 +126,7 @@ class Spec(Struct, frozen=True):
     void_budget: float = 0.02
     path: str = ""
     rubrics: dict[str, dict[str, Json]] = {}
+    judges: dict[str, JudgeRule] = {}
 
 
 class RowRange(Struct, frozen=True):

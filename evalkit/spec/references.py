@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evalkit.spec import judging
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
@@ -40,6 +41,7 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
         _check_named(step.get("judge"), (*at, "judge"), long.get("judges"), "judge", diagnostics)
         _check_read(step, at, diagnostics)
     _check_selects(long, diagnostics)
+    judging.check(long, models, diagnostics)
     _check_data(steps, diagnostics)
     tasks.check_unused()
     _check_splits(long, tasks, diagnostics)
@@ -212,6 +214,7 @@ def used_names(long: Node) -> set[tuple[str, str]]:
     used |= {("models", judge.text("model") or "") for judge in _entries(long, "judges").values()}
     used |= {("policies", judge.text("policy") or "") for judge in _entries(long, "judges").values()}
     used |= {("models", name) for model in long.map["models"].map.values() for name in _parts(model)}
+    used |= {("judges", name) for name in judging.named(long)}
     used |= {("rubrics", node.content) for path, node in walk(long) if path[-1:] == ("rubric",) and not node.is_map}
     named = [node.content for path, node in walk(long) if path[-1:] == ("task",) and path[:1] != ("tasks",)]
     used |= {("tasks", name) for name in named if isinstance(name, str)}  # a suite may call a category `task`

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Model
-from evalkit.spec.model import BenchStep, DiagnoseStep, Policy, Report, SampleRule, Spec, Step, Task, TaskUse
+from evalkit.spec.model import BenchStep, DiagnoseStep, JudgeRule, Policy, Report, SampleRule, Spec, Step, Task, TaskUse
 
 Resolve = Callable[[str], Path]
 """A relative path of the long form → where the file lies."""
@@ -33,6 +33,7 @@ def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Res
         void_budget=float(long["void_budget"]),
         path=path,
         rubrics={name: {"criteria": criteria} for name, criteria in long.get("rubrics", {}).items()},
+        judges={name: _judge(name, judge) for name, judge in long.get("judges", {}).items()},
     )
 
 
@@ -84,6 +85,10 @@ def _policy(name: str, policy: Json) -> Policy:
     settings = {key: value for key, value in policy.items() if key not in ("stop", "select", "meta")}
     select = Select(**policy["select"]) if "select" in policy else None
     return Policy(name=name, stop=tuple(policy["stop"]), select=select, **settings)
+
+
+def _judge(name: str, judge: Json) -> JudgeRule:
+    return JudgeRule(name, judge["model"], tuple(judge.get("ask", ())), judge["policy"], judge.get("prompt"))
 
 
 _ROLES = ("of", "greedy", "again", "scores")
