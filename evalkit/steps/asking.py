@@ -7,6 +7,7 @@ asks nothing again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic
 
@@ -204,7 +205,7 @@ class _Hearing:
 def _sum(parts: Sequence[float | None]) -> float | None:
     """The sum, 0 of nothing; None where a part is not known."""
     known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
+    return math.fsum(known) if len(known) == len(parts) else None
 
 
 def _whole(value: float | None) -> int | None:
