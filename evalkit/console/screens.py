@@ -234,7 +234,11 @@ def show_sample(row: SampleRow) -> None:
         section("tests", "\n".join(lines), f"{row.tests_passed} of {row.tests_total} passed")
     if row.criteria:
         points = [
-            (name, f"{numbers.amount(one.points)} of {numbers.amount(one.of)}", one.reason)
+            (
+                name,
+                numbers.amount(one.points) + (f" of {numbers.amount(one.of)}" if one.of is not None else ""),
+                one.reason,
+            )
             for name, one in row.criteria.items()
         ]
         lines = [f"{given}  {name}{f': {why}' if why else ''}" for name, given, why in points]

@@ -90,7 +90,7 @@ def selector_of(policy: Policy, spec: Spec) -> Selector | None:
     """What picks one of a policy's candidates; None where each answer counts."""
     if policy.select is None:
         return None
-    options = spec.rubrics[policy.select.rubric] if policy.select.rubric is not None else {}
+    options = spec.rubrics[policy.select.rubric].options if policy.select.rubric is not None else {}
     made: Selector = registry.load("selectors", policy.select.by)(options)
     return made
 

@@ -17,7 +17,9 @@ from collections.abc import Sequence
 
 from evalkit.core.selection import Candidate, Valued
 from evalkit.core.types import Completion, Json, Sample
-from evalkit.scorers.rubric import RubricScorer
+from evalkit.scorers.plain import whole_answer
+from evalkit.scorers.rubric import Rubric
+from evalkit.scorers.rubric_answer import Answer
 
 
 class _Plain:
@@ -94,14 +96,24 @@ class Majority(_Plain):
 
 
 class ByRubric(_Plain):
-    """The points of a rubric. Options: those of the rubric."""
+    """The points of a rubric. Options: those of the rubric. One that reads verdicts or gold answers is an oracle."""
 
     def __init__(self, options: dict[str, Json]) -> None:
-        self._rubric = RubricScorer(options)
+        self._rubric = Rubric.make(options, f"rubric '{options.get('rubric', '')}'")
+        self.oracle = self._rubric.oracle
 
     def values(self, sample: Sample, candidates: Sequence[Candidate]) -> list[Valued]:
-        scores = [self._rubric.score(sample, one.completion, None) for one in candidates]
-        return [Valued(score.value, score.criteria, score.reason) for score in scores]
+        return [self._value(sample, one) for one in candidates]
+
+    def _value(self, sample: Sample, candidate: Candidate) -> Valued:
+        turns = [*candidate.earlier, candidate.completion]
+        number = self._rubric.turn or len(turns)
+        if number > len(turns):
+            return Valued(None, reason=f"there is no turn {number}")
+        read = turns[number - 1]
+        whole = whole_answer(sample, read) if number == 1 else None
+        marks = self._rubric.judge(Answer(read.text, whole, sample), candidate.score, {})
+        return Valued(marks.value, marks.criteria, marks.reason)
 
 
 class Oracle(_Plain):

@@ -12,6 +12,7 @@ W009  a package of the sandbox that can move
 W010  a time limit by a reference program that no task names
 W011  groups that are made of a model's own results (`circular.py`)
 W012  more files of recorded answers than answers are asked for
+W013  a rubric that measures length and keywords only (`rubric_library.py`)
 """
 
 from __future__ import annotations

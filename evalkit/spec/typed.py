@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Model
-from evalkit.spec.model import BenchStep, DiagnoseStep, Policy, Report, SampleRule, Spec, Step, Task, TaskUse
+from evalkit.spec.model import BenchStep, DiagnoseStep, Policy, Report, Rubric, SampleRule, Spec, Step, Task, TaskUse
 
 Resolve = Callable[[str], Path]
 """A relative path of the long form → where the file lies."""
@@ -16,7 +16,9 @@ _SOURCE = ("embedded", "hub", "revision", "path", "file", "fields")
 _PATHS = ("path", "file")
 
 
-def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Resolve, path: str) -> Spec:
+def spec(
+    long: Json, tasks: dict[str, Task], names: dict[str, str], rubrics: dict[str, Rubric], resolve: Resolve, path: str
+) -> Spec:
     """The typed spec. `names` maps each task reference of the long form to the task's name."""
     return Spec(
         name=long["name"],
@@ -32,7 +34,7 @@ def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Res
         seed=int(long["seed"]),
         void_budget=float(long["void_budget"]),
         path=path,
-        rubrics={name: {"criteria": criteria} for name, criteria in long.get("rubrics", {}).items()},
+        rubrics=rubrics,
     )
 
 

@@ -14,7 +14,8 @@ from evalkit.core.errors import SpecError
 from evalkit.core.types import Completion, Contribution, Message, Prompt, Sample, Score
 from evalkit.scorers.python_facts import FACTS, facts
 from evalkit.scorers.rubric import RubricScorer
-from evalkit.scorers.rubric_checks import Answer, make
+from evalkit.scorers.rubric_answer import Answer
+from evalkit.scorers.rubric_checks import make
 
 SAMPLE = Sample("t", "1", "t", "test", {}, Prompt(text="?"), {})
 CAREFUL = [
@@ -95,8 +96,8 @@ CHECKS: list[tuple[Any, str, str, str]] = [
 @pytest.mark.parametrize(("check", "good", "bad", "reason"), CHECKS)
 def test_each_check(check: Any, good: str, bad: str, reason: str) -> None:
     """Met, or not met with a reason."""
-    assert (1.0, "") == make(check)(Answer(good))
-    assert (0.0, reason) == make(check)(Answer(bad))
+    assert (1.0, "") == make(check).find(Answer(good), None)
+    assert (0.0, reason) == make(check).find(Answer(bad), None)
 
 
 def test_the_vocabulary_is_tested() -> None:
@@ -124,13 +125,13 @@ def test_the_vocabulary_is_tested() -> None:
 )
 def test_annotations(source: str, expected: bool) -> None:
     """`self`, `cls` and the result of `__init__` need none; everything else does, inside functions too."""
-    assert expected == facts(source)["fully_annotated"]
+    assert expected == facts(source)["facts"]["fully_annotated"]
 
 
 @pytest.mark.parametrize("source", ["(" * 100_000, "\x00", "-" * 200_000 + "1", "def f():\n\treturn 1\n        x"])
 def test_what_python_cannot_read_has_no_facts(source: str) -> None:
     """Never an exception: a model may write anything."""
-    assert facts(source) == dict.fromkeys(FACTS, False)
+    assert facts(source)["facts"] == dict.fromkeys(FACTS, False)
 
 
 def test_a_pattern_that_does_not_end_voids_the_answer() -> None:
@@ -164,8 +165,8 @@ WRONG: list[tuple[Any, str]] = [
     ({}, "score.rubric.criteria is a list of criteria"),
     ({"criteria": []}, "score.rubric.criteria is a list of criteria"),
     ({"rules": []}, "score.rubric has no option 'rules'"),
-    ({"answer": "careful"}, "the rubric 'careful' cannot be named yet: rubrics in files are not yet available"),
-    ({"criteria": [{"name": "a"}]}, "score.rubric.criteria[0] needs name, points and check, and nothing else"),
+    ({"answer": "careful"}, "the rubric 'careful' is not known here"),
+    ({"criteria": [{"name": "a"}]}, "score.rubric.criteria[0] needs name, points and check, and may have each and at_most"),
     ({"criteria": [CAREFUL[0], CAREFUL[0]]}, "score.rubric.criteria[1]: the name 'returns' is there twice"),
 ]
 FIELDS: list[tuple[dict[str, Any], str]] = [
