@@ -188,7 +188,7 @@ class RubricScorer(PlainScorer):
         self.reads_gold = self._rubric.oracle
 
     def check(self, sample: Sample) -> None:
-        """Raises DataError where a scorer that a criterion names cannot score the sample; nothing else reads the row."""
+        """Raises DataError where a scorer that a criterion names cannot score the sample."""
         for one in self._rubric.criteria:
             if one.check.needs is not None:
                 one.check.needs(sample)

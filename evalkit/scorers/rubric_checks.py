@@ -1,7 +1,7 @@
 """The vocabulary of rubrics: what a criterion can check of an answer. docs/rubrics.md lists it.
 
-`rubric_text.py`, `rubric_json.py` and `rubric_python.py` have the checks of the answer alone. Here are those that others
-decide: a scorer by its name, the verdict of the task's own scorer, a judge who is asked.
+`rubric_text.py`, `rubric_json.py` and `rubric_python.py` have the checks of the answer alone. Here are those
+that others decide: a scorer by its name, the verdict of the task's own scorer, a judge who is asked.
 """
 
 from __future__ import annotations

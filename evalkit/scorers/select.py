@@ -15,6 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from evalkit.core.errors import SpecError
 from evalkit.core.selection import Candidate, Valued
 from evalkit.core.types import Completion, Json, Sample
 from evalkit.scorers.plain import whole_answer
@@ -101,6 +102,9 @@ class ByRubric(_Plain):
     def __init__(self, options: dict[str, Json]) -> None:
         self._rubric = Rubric.make(options, f"rubric '{options.get('rubric', '')}'")
         self.oracle = self._rubric.oracle
+        if self._rubric.questions:
+            message = f"the rubric '{options.get('rubric', '')}' asks a judge, which cannot be done here yet"
+            raise SpecError(message, hint="leave out its criteria with `ask`")
 
     def values(self, sample: Sample, candidates: Sequence[Candidate]) -> list[Valued]:
         return [self._value(sample, one) for one in candidates]

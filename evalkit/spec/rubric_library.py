@@ -20,9 +20,7 @@ from evalkit.spec.reading import YAML_SUFFIXES, Reading, nearest_file
 from evalkit.spec.validate import validate
 
 _SETTINGS = ("scale", "turn", "judge", "criteria")
-_SHALLOW = (
-    "every criterion of the rubric '{}' measures length or keywords, which need not say whether an answer is right"
-)
+_SHALLOW = "the rubric '{}' measures nothing but length and keywords, which need not say whether an answer is right"
 
 
 @cache

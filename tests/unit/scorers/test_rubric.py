@@ -166,7 +166,10 @@ WRONG: list[tuple[Any, str]] = [
     ({"criteria": []}, "score.rubric.criteria is a list of criteria"),
     ({"rules": []}, "score.rubric has no option 'rules'"),
     ({"answer": "careful"}, "the rubric 'careful' is not known here"),
-    ({"criteria": [{"name": "a"}]}, "score.rubric.criteria[0] needs name, points and check, and may have each and at_most"),
+    (
+        {"criteria": [{"name": "a"}]},
+        "score.rubric.criteria[0] needs name, points and check, and may",
+    ),
     ({"criteria": [CAREFUL[0], CAREFUL[0]]}, "score.rubric.criteria[1]: the name 'returns' is there twice"),
 ]
 FIELDS: list[tuple[dict[str, Any], str]] = [
