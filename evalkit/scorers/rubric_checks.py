@@ -7,6 +7,7 @@ that others decide: a scorer by its name, the verdict of the task's own scorer, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 
 from evalkit.core import registry
 from evalkit.core.errors import SpecError
@@ -22,14 +23,19 @@ def make(written: Json) -> Check:
     """The check that a criterion's `check:` says. Raises SpecError, whose message goes on after that key."""
     if isinstance(written, str):
         if written not in _NAMES:
-            raise SpecError(f"knows no check '{written}'", hint=_KNOWN)
+            raise _unknown(written)
         return rubric_python.fact(written.removeprefix(rubric_python.PREFIX))
     if not isinstance(written, dict) or len(written) != 1:
         raise SpecError("is one check: a name, or a map with one key", hint=_KNOWN)
     ((name, options),) = written.items()
     if name not in _MAKERS:
-        raise SpecError(f"knows no check '{name}'", hint=_KNOWN)
+        raise _unknown(name)
     return _MAKERS[name](options)
+
+
+def _unknown(name: str) -> SpecError:
+    near = get_close_matches(name, [*_MAKERS, *_NAMES], 1)
+    return SpecError(f"knows no check '{name}'", hint=f"did you mean '{near[0]}'?" if near else _KNOWN)
 
 
 def _ask(question: Json) -> Check:

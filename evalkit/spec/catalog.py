@@ -128,9 +128,11 @@ class TaskLibrary:
             self._reading.diagnostics.error(own.place, ("tasks", name, "task"), message, hint="remove this line")
             return None
         folder = self._reading.folder(node.place, self._main)
-        node = with_rubric(node, ("tasks", name), self.rubrics)
-        task = task_document.build(node, name, folder, ("tasks", name), self._reading.diagnostics)
-        return FoundTask(task, node) if task is not None else None
+        whole = with_rubric(node, ("tasks", name), self.rubrics)
+        if whole is None:
+            return None
+        task = task_document.build(whole, name, folder, ("tasks", name), self._reading.diagnostics)
+        return FoundTask(task, whole) if task is not None else None
 
     def _by_path(self, reference: Node, path: NodePath) -> FoundTask | None:
         text: str = reference.content
@@ -148,20 +150,25 @@ class TaskLibrary:
         if root is None or validate(root, "task", self._reading.diagnostics):
             return None
         name = root.text("task") or path.stem
-        root = with_rubric(root, (), self.rubrics)
-        task = task_document.build(root, name, path.absolute().parent, (), self._reading.diagnostics)
-        return FoundTask(task, root) if task is not None else None
+        whole = with_rubric(root, (), self.rubrics)
+        if whole is None:
+            return None
+        task = task_document.build(whole, name, path.absolute().parent, (), self._reading.diagnostics)
+        return FoundTask(task, whole) if task is not None else None
 
 
-def with_rubric(task: Node, at: NodePath, rubrics: RubricLibrary) -> Node:
-    """A task document with the rubric that its `score:` names put into its place: scorers read no files."""
+def with_rubric(task: Node, at: NodePath, rubrics: RubricLibrary) -> Node | None:
+    """A task document with the rubric that its `score:` names put into its place: scorers read no files.
+
+    None, with diagnostics, where no sound rubric answers to the name.
+    """
     score = task.map["score"]
     reference = score.get("rubric")
     if reference is None or not isinstance(reference.content, str):
         return task
     found = rubrics.get(reference, (*at, "score", "rubric"))
     if found is None:
-        return task
+        return None
     return Node({**task.map, "score": Node({"rubric": found.options}, score.place)}, task.place)
 
 

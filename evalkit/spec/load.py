@@ -109,8 +109,8 @@ def load_task_file(path: Path) -> LoadedTask:
     task = None
     if root is not None and not validate(root, "task", reading.diagnostics):
         name, folder = root.text("task") or "", found.path.absolute().parent
-        root = catalog.with_rubric(root, (), RubricLibrary(None, found.shown, reading))
-        task = task_document.build(root, name, folder, (), reading.diagnostics)
+        whole = catalog.with_rubric(root, (), RubricLibrary(None, found.shown, reading))
+        task = task_document.build(whole, name, folder, (), reading.diagnostics) if whole is not None else None
         if task is not None:
             lint.lint_task(root, (), reading.diagnostics)
     diagnostics = lint.silence(reading.diagnostics.all(), reading.sources)
