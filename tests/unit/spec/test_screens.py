@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evalkit import assets
-from evalkit.spec import catalog
+from evalkit.spec import catalog, rubric_library
 from evalkit.spec.diagnostics import render
 from evalkit.spec.load import Loaded, LoadedRubric, LoadedTask, check
 
@@ -26,8 +26,10 @@ def _in_specs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
     monkeypatch.chdir(SPECS)
     monkeypatch.setattr(assets, "folder", lambda name: tmp_path / name)
     catalog.shipped_tasks.cache_clear()
+    rubric_library.shipped_rubrics.cache_clear()
     yield
     catalog.shipped_tasks.cache_clear()
+    rubric_library.shipped_rubrics.cache_clear()
 
 
 def _check(folder: str, name: str) -> Loaded | LoadedTask | LoadedRubric:
