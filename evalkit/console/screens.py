@@ -14,7 +14,7 @@ from evalkit.console.terminal import console_for, wrote_plainly
 from evalkit.core.digest import short
 from evalkit.core.errors import EvalkitError
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import Json, SampleRow
+from evalkit.core.types import Contribution, Json, SampleRow
 from evalkit.report import numbers
 from evalkit.report.text import one_line, visible
 
@@ -252,14 +252,16 @@ def show_sample(row: SampleRow) -> None:
         lines = [f"{'ok  ' if test.passed else 'FAIL'} {test.label}" + _below(test.message) for test in row.tests]
         section("tests", "\n".join(lines), f"{row.tests_passed} of {row.tests_total} passed")
     if row.criteria:
-        points = [
-            (name, f"{numbers.amount(one.points)} of {numbers.amount(one.of)}", one.reason)
-            for name, one in row.criteria.items()
-        ]
+        points = [(name, _points(one), one.reason) for name, one in row.criteria.items()]
         lines = [f"{given}  {name}{f': {why}' if why else ''}" for name, given, why in points]
         section("criteria", "\n".join(lines), "points of the rubric")
     section("stdout", row.stdout or None)
     section("stderr", row.stderr or None)
+
+
+def _points(given: Contribution) -> str:
+    points = numbers.amount(given.points)
+    return points if given.of is None else f"{points} of {numbers.amount(given.of)}"
 
 
 def _below(message: str) -> str:

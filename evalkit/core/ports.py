@@ -145,6 +145,8 @@ class Scorer(Protocol):
 
     executes: bool
     """True: `program` returns programs, so a sandbox is needed."""
+    reads_gold: bool
+    """True: it compares with what is known to be right, or runs tests. Such a rule cannot pick among answers."""
 
     def __init__(self, options: dict[str, Json]) -> None: ...
 

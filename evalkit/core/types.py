@@ -267,10 +267,13 @@ class Share(Struct, frozen=True):
 
 
 class Contribution(Struct, frozen=True):
-    """What one criterion of a rubric gave: `points` of the `of` points it is worth, and why not all of them."""
+    """What one criterion of a rubric gave: `points` of the `of` points it is worth, and why not all of them.
+
+    `of` is None where it gives points for each hit without end; the reason tells then of what they are.
+    """
 
     points: float
-    of: float
+    of: float | None
     reason: str | None = None
 
 

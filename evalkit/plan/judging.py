@@ -31,8 +31,8 @@ def judge_of(spec: Spec, policy: Policy, task: Task, fingerprints: dict[str, Fin
     """The judge that a policy's selector asks about answers to a task; None where it asks none."""
     if policy.select is None:
         return None
-    rubric = spec.rubrics[policy.select.rubric] if policy.select.rubric is not None else {}
-    name = policy.select.judge or rubric.get("judge")
+    rubric = spec.rubrics[policy.select.rubric] if policy.select.rubric is not None else None
+    name = policy.select.judge or (rubric.judge if rubric is not None else None)
     if name is None:
         return None
     rule = spec.judges[name]

@@ -95,7 +95,7 @@ def selector_of(policy: Policy, spec: Spec) -> Selector | None:
         return None
     options: dict[str, Json] = {}
     if policy.select.rubric is not None:
-        options = spec.rubrics[policy.select.rubric]
+        options = spec.rubrics[policy.select.rubric].options
     elif policy.select.judge is not None:
         options = {"questions": spec.judges[policy.select.judge].ask}
     made: Selector = registry.load("selectors", policy.select.by)(options)

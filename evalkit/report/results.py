@@ -112,11 +112,14 @@ class Reading(Struct, frozen=True):
 
 
 class CriterionUse(Struct, frozen=True):
-    """What a rubric's criterion gave to the scored answers: `points` of `of`, summed; `whole` answers got all of it."""
+    """What a rubric's criterion gave to the scored answers: `points` of `of`, summed; `whole` answers got all of it.
+
+    `of` is None, and with it `share`, where it gives points without end.
+    """
 
     answers: int
     points: float
-    of: float
+    of: float | None
     share: float | None
     whole: int
 

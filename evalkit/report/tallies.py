@@ -143,13 +143,13 @@ class CriterionTally(Struct):
 
     answers: int = 0
     points: float = 0.0
-    of: float = 0.0
+    of: float | None = 0.0
     whole: int = 0
 
     def add(self, given: Contribution) -> None:
         self.answers += 1
         self.points += given.points
-        self.of += given.of
+        self.of = None if self.of is None or given.of is None else self.of + given.of
         self.whole += given.points == given.of
 
     def measure(self) -> CriterionUse:

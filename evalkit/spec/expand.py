@@ -25,7 +25,7 @@ _SHORT_SUITE = "suite"
 _SOURCES = ("embedded", "hub", "path", "file")
 _MODEL_DEFAULTS = {"dtype": "auto", "device": "auto"}
 _LONGEST_NAME = 64
-_FOREIGN = ("rubrics", "budget")
+_FOREIGN = ("budget",)
 """Parts of the language of tomorrow: passed through as they are."""
 
 
@@ -73,12 +73,15 @@ class _Expander:
             "void_budget": root.get("void_budget") or default(0.02),
             "models": Node(self._models, _place(root, "models")),
             "suites": Node(self._suites, _place(root, "suites")),
-            "policies": self._policies.node(),
+            "policies": self._with_rubrics(self._policies.node()),
             "steps": Node(steps, _place(root, "steps")),
             "sandbox": _with_defaults(root.get("sandbox"), {"kind": "docker"}),
             "report": self._report(),
             "cost": root.get("cost") or default({}),
         }
+        rubrics = self._tasks.rubrics.node()
+        if rubrics is not None:
+            parts["rubrics"] = rubrics
         kept = {key: root.map[key] for key in ("meta", "tasks", *_FOREIGN) if key in root.map}
         return Node({**parts, **judges, **kept}, root.place)
 
@@ -273,6 +276,20 @@ class _Expander:
         uses = {category: Node({**use.map, **own}, use.place) for category, use in suite.map.items()}
         self._suites[name] = Node(uses, node.place)
         return derived(name, reference.place)
+
+    def _with_rubrics(self, policies: Node) -> Node:
+        """The policies with each rubric by its name, also where it was named by its path."""
+        entries = dict(policies.map)
+        for name, policy in entries.items():
+            select = policy.get("select")
+            reference = select.get("rubric") if select is not None else None
+            if select is None or reference is None:
+                continue
+            found = self._tasks.rubrics.get(reference, ("policies", name, "select", "rubric"))
+            if found is not None:
+                named = Node({**select.map, "rubric": derived(found.rubric.name, reference.place)}, select.place)
+                entries[name] = Node({**policy.map, "select": named}, policy.place)
+        return Node(entries, policies.place)
 
     def _report(self) -> Node:
         node = self._root.get("report")

@@ -106,7 +106,7 @@ class Policies:
             entries["by"] = derived(given[0], entries[given[0]].place)
         elif len(given) == 2 and given[0] == "by" and entries["by"].content == given[1]:
             pass  # the long form itself
-        elif given != ["by"]:
+        elif given != ["by"] or entries["by"].content in _PICKERS:
             message = "`select` names one of `by`, `rubric`, `judge`"
             self._diagnostics.error(node.place, path, message, hint="for example select: majority", at_key=True)
             entries.setdefault("by", default("first"))

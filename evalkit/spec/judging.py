@@ -27,12 +27,35 @@ def check(long: Node, models: Set[str], diagnostics: Diagnostics) -> None:
             _check_prompt(judge.map["prompt"], (*path, "prompt"), diagnostics)
     for name, policy in long.map["policies"].map.items():
         select = policy.get("select")
+        if select is not None:
+            _check_rubric(select, ("policies", name, "select", "rubric"), long, diagnostics)
         named_judge = select.get("judge") if select is not None else None
         judge_node = judges.get(named_judge.content) if named_judge is not None else None
         if named_judge is not None and judge_node is not None and "ask" not in judge_node.map:
             message = f"the judge '{named_judge.content}' has no questions of its own to pick by"
             hint = 'add ask: ["Is the answer correct?"] to it'
             diagnostics.error(named_judge.place, ("policies", name, "select", "judge"), message, hint=hint)
+
+
+def _check_rubric(select: Node, path: Path, long: Node, diagnostics: Diagnostics) -> None:
+    """A rubric that asks names whom, where candidates are picked by it."""
+    reference = select.get("rubric")
+    rubric = _entries(long, "rubrics").get(select.text("rubric") or "")
+    if reference is None or rubric is None or not any(_asks(one) for one in rubric.map["criteria"].items):
+        return
+    judges = _entries(long, "judges")
+    judge = rubric.text("judge")
+    if judge is None:
+        message = f"the rubric '{reference.content}' asks a judge, and does not say which"
+        diagnostics.error(reference.place, path, message, hint="add judge: NAME to it, and NAME to `judges`")
+    elif judge not in judges:
+        at: Path = ("rubrics", reference.content, "judge")
+        diagnostics.unknown(rubric.map["judge"], at, f"unknown judge '{judge}'", judges)
+
+
+def _asks(criterion: Node) -> bool:
+    check = criterion.get("check")
+    return check is not None and "ask" in check.map
 
 
 def _check_policy(named_policy: Node, path: Path, long: Node, diagnostics: Diagnostics) -> None:
@@ -77,7 +100,7 @@ def lint(long: Node, diagnostics: Diagnostics) -> None:
             if model == answering or (answering in models and _same(models.get(model), models[answering])):
                 told.add((name, answering))
                 message = f"the judge is the model that answers ('{answering}'): it may like its own mistakes"
-                diagnostics.warn("W013", judge.map["model"].place, ("judges", name, "model"), message)
+                diagnostics.warn("W014", judge.map["model"].place, ("judges", name, "model"), message)
 
 
 def _same(one: Node | None, other: Node) -> bool:

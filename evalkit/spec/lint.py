@@ -12,7 +12,8 @@ W009  a package of the sandbox that can move
 W010  a time limit by a reference program that no task names
 W011  groups that are made of a model's own results (`circular.py`)
 W012  more files of recorded answers than answers are asked for
-W013  a judge that is the model whose answers it judges (`judging.py`)
+W013  a rubric that measures length and keywords only (`rubric_library.py`)
+W014  a judge that is the model whose answers it judges (`judging.py`)
 """
 
 from __future__ import annotations

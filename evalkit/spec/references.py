@@ -105,7 +105,6 @@ def _check_selects(long: Node, diagnostics: Diagnostics) -> None:
         select = policy.get("select")
         if select is not None:
             path: Path = ("policies", name, "select")
-            _check_named(select.get("rubric"), (*path, "rubric"), long.get("rubrics"), "rubric", diagnostics)
             _check_named(select.get("judge"), (*path, "judge"), long.get("judges"), "judge", diagnostics)
 
 

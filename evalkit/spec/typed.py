@@ -13,6 +13,7 @@ from evalkit.spec.model import (
     JudgeRule,
     Policy,
     Report,
+    Rubric,
     SampleRule,
     Spec,
     Step,
@@ -28,7 +29,9 @@ _SOURCE = ("embedded", "hub", "revision", "path", "file", "fields")
 _PATHS = ("path", "file")
 
 
-def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Resolve, path: str) -> Spec:
+def spec(
+    long: Json, tasks: dict[str, Task], names: dict[str, str], rubrics: dict[str, Rubric], resolve: Resolve, path: str
+) -> Spec:
     """The typed spec. `names` maps each task reference of the long form to the task's name."""
     return Spec(
         name=long["name"],
@@ -44,7 +47,7 @@ def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Res
         seed=int(long["seed"]),
         void_budget=float(long["void_budget"]),
         path=path,
-        rubrics={name: {"criteria": criteria} for name, criteria in long.get("rubrics", {}).items()},
+        rubrics=rubrics,
         judges={name: _judge(name, judge) for name, judge in long.get("judges", {}).items()},
     )
 
