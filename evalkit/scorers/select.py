@@ -145,7 +145,7 @@ class ByJudge(_Plain):
     def _value(self, marks: Mapping[str, Mark]) -> Valued:
         known = {one.name: marks.get(one.name, _UNASKED) for one in self._questions}
         given = {name: Contribution(mark.value, 1.0) for name, mark in known.items() if mark.value is not None}
-        lost = [f"{name} {mark.reason}" for name, mark in known.items() if mark.value is None]
+        lost = [f"{name}: {mark.reason}" for name, mark in known.items() if mark.value is None]
         if lost:
             return Valued(None, given, "; ".join(lost))
         return Valued(math.fsum(one.points for one in given.values()) / len(given), given)
