@@ -390,6 +390,14 @@ def test_what_other_rules_make_of_the_answers(row: Build) -> None:
     assert found == decode(encode(found))
 
 
+def test_criteria_without_an_end_have_no_share() -> None:
+    """Points are summed; there is nothing that they are a part of."""
+    tally = CriterionTally()
+    tally.add(Contribution(45.0, None, "3 of $.effects[*]"))
+    tally.add(Contribution(15.0, None))
+    assert tally.measure() == CriterionUse(2, 60.0, None, None, 0)
+
+
 def test_what_the_criteria_of_a_rubric_gave(row: Build) -> None:
     """Points are summed over scored answers; void answers and those of other scorers count in none."""
 
