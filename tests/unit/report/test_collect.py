@@ -17,6 +17,7 @@ from evalkit.core.runfolder import RunRecord
 from evalkit.core.types import Contribution, Limits, SampleRow, Share, Weighed
 from evalkit.report.collect import collect
 from evalkit.report.results import CriterionUse, LimitUse, Reading, Results, StepResults, decode, encode
+from evalkit.report.tallies import CriterionTally
 from evalkit.stats.intervals import estimate, wilson
 
 Build = Callable[..., SampleRow]
