@@ -35,8 +35,8 @@ class Answer:
     """
 
     def __init__(self, text: str, whole: str | None = None, sample: Sample | None = None) -> None:
-        self.text = _sound(text)
-        self.whole = self.text if whole is None else _sound(whole)
+        self.text = sound(text)
+        self.whole = self.text if whole is None else sound(whole)
         self.sample = sample
 
     @cached_property
@@ -63,7 +63,7 @@ class Answer:
         return found
 
 
-def _sound(text: str) -> str:
+def sound(text: str) -> str:
     """Half a character cannot go to another process."""
     return text.encode("utf-8", "replace").decode()
 

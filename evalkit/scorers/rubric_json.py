@@ -15,7 +15,7 @@ from typing import TypeAlias
 from evalkit.core.errors import SpecError
 from evalkit.core.types import Json
 from evalkit.scorers import bounded, json_path, json_schema
-from evalkit.scorers.rubric_answer import NO_JSON, Answer, Check, Finding, met, whole_number
+from evalkit.scorers.rubric_answer import NO_JSON, Answer, Check, Finding, met, sound, whole_number
 from evalkit.scorers.rubric_text import pattern_of
 
 _SCHEMA_S = 5
@@ -114,7 +114,7 @@ def _path(name: str, written: Json, known: set[str]) -> json_path.JsonPath:
 
 def _found(pattern: str, values: list[Json]) -> list[bool]:
     """Of each value whether the pattern is in it; what is no text is read as its JSON."""
-    texts = [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in values]
+    texts = [sound(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)) for value in values]
     found: list[bool] = bounded.shared().call(f"{__name__}:matches", {"pattern": pattern, "texts": texts}, _SEARCH_S)
     return found
 

@@ -146,6 +146,12 @@ def test_what_counts() -> None:
     assert make({"count": {"path": "$"}}).find(Answer("In words."), None) == (0.0, "there is no JSON")
 
 
+def test_half_a_character_in_json() -> None:
+    """JSON can spell what no text can hold."""
+    found = make({"count": {"path": "$[*]", "regex": "x"}}).find(Answer(r'["x\ud800", "y\ud800"]'), None)
+    assert found.amount == 1.0
+
+
 def test_points_for_each_hit() -> None:
     """Up to a limit on the normalised scale; without one there is no share of all points."""
     hits = {"name": "hits", "points": 2, "each": True, "check": {"count": {"path": "$[*]"}}}
