@@ -79,6 +79,7 @@ def _fill(folder: RunFolder, plan: Plan, store: SqliteStore, listener: Listener)
         sandbox = UsedSandbox(tools.sandbox_identity, tools.sandbox_parts) if plan.executes else UsedSandbox()
         for bench in plan.benches:
             fill(bench, tools)
+        for bench in plan.benches:  # after all of that: the judge's model takes the place of the others, once
             ask(bench, tools)
     finally:
         tools.close()

@@ -1,8 +1,8 @@
 """Judging candidates: which questions a selector puts to a judge, asking them, and what of the answers is stored.
 
-Questions are asked once all candidates of a step are there, because the judge's model takes the place of the one that
-answered. Each is a completion of its own under the judge's fingerprint: a kill loses none, and another rule for ties
-asks nothing again.
+Questions are asked once all candidates are there, because the judge's model takes the place of the one that answered.
+Each is a completion of its own under the judge's fingerprint: a kill loses none, and another rule for ties asks nothing
+again.
 """
 
 from __future__ import annotations
