@@ -42,6 +42,8 @@ class _StepWatch(Struct):
     unread: int = 0
     judges: dict[str, None] = field(default_factory=dict)
     unjudged: list[str] = field(default_factory=list)
+    unjudged_items: int = 0
+    unjudged_last: _Item | None = None
 
     def add(self, row: SampleRow) -> None:
         self._add_judged(row)
@@ -66,9 +68,12 @@ class _StepWatch(Struct):
         self.questions += row.judged.questions
         self.unread += row.judged.unread
         self.judges[row.judged.judge] = None
-        name = f"{row.step}/{row.id}"
-        if row.judged.unread and name not in self.unjudged and len(self.unjudged) < _NAMED:
-            self.unjudged.append(name)
+        item = (row.category, row.task, row.split, row.id)
+        if row.judged.unread and item != self.unjudged_last:
+            self.unjudged_last = item
+            self.unjudged_items += 1
+            if len(self.unjudged) < _NAMED:
+                self.unjudged.append(f"{row.step}/{row.id}")
 
     def _close(self, step: str) -> None:
         """The answers to an item are all there."""
@@ -87,7 +92,7 @@ class _StepWatch(Struct):
         self._close(step)
         if self.unread and self.unread >= _MANY_UNREAD * self.questions:
             values = {"judges": ", ".join(self.judges), "unread": self.unread, "questions": self.questions}
-            yield Raised("judge_unread", values, tuple(self.unjudged), self.unread)
+            yield Raised("judge_unread", values, tuple(self.unjudged), self.unjudged_items)
         if self.several and self.same >= max(2, _HALF * self.several):
             known = [temperature for temperature in self.drawn if temperature is not None]
             values = {

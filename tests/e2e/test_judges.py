@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -116,3 +118,28 @@ def test_the_embedded_model_weighs(project: ProjectFolder, need: Callable[[str],
     again = project.evalkit("run", "spec.yaml")
     assert again.code == 0, again.err
     assert "loading" not in again.err
+
+
+@pytest.mark.model
+def test_a_kill_between_candidates_and_judging(project: ProjectFolder, need: Callable[[str], None]) -> None:
+    """The candidates stay, and the judge is asked by the next run."""
+    need("model")
+    _project(project, "smollm2-135m")
+    process = subprocess.Popen(
+        project.command("run", "spec.yaml"), cwd=project.path, env=project.env, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    said = next(line for line in process.stderr if "judged by careful" in line)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    assert said == "one/facts, judged by careful: 4 answers\n"
+
+    done = project.evalkit("run", "spec.yaml")
+    assert done.code == 0, done.err
+    stages = [event for event in project.events() if event["event"] == "stage"]
+    assert [(stage["task"], stage["stored"]) for stage in stages] == [
+        ("facts", 0), ("facts, judged by careful", 0), ("facts", 4), ("facts, judged by careful", 0),
+    ]  # fmt: skip
+    assert all(row["outcome"] in ("pass", "fail") for row in project.rows())
+    assert {row["judged"]["questions"] for row in project.rows()} == {1}
