@@ -291,8 +291,8 @@ def expand(spec: Path, overrides: tuple[str, ...], why: str | None) -> None:
 
 
 @cli.command()
-@click.argument("kind", type=click.Choice(["spec", "task"]), default="spec")
-def schema(kind: Literal["spec", "task"]) -> None:
+@click.argument("kind", type=click.Choice(["spec", "task", "rubric"]), default="spec")
+def schema(kind: Literal["spec", "task", "rubric"]) -> None:
     """Print the JSON Schema of a document kind, for editors."""
     from evalkit import console
     from evalkit.spec.schemas import schema_document

@@ -14,7 +14,7 @@ from evalkit.console.terminal import console_for, wrote_plainly
 from evalkit.core.digest import short
 from evalkit.core.errors import EvalkitError
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import Json, SampleRow
+from evalkit.core.types import Contribution, Json, SampleRow
 from evalkit.report import numbers
 from evalkit.report.text import one_line, visible
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from evalkit.doctor import Check
     from evalkit.plan import Plan, PlannedStep
+    from evalkit.plan.planned import PlannedJudging
     from evalkit.report.results import CategoryMeasure, Measure, Results, StepResults
     from evalkit.sandboxes.garbage import Removed
 
@@ -114,11 +115,14 @@ def show_plan(plan: Plan) -> None:
             console.print(_plan_table(step))
             say(f"  why: {step.why}")
             say(f"  {_tokens(step)}{_programs(step)}")
+            for judging in step.judging:
+                say(f"  {_judging(judging)}")
         else:
             say(f"  {step.why}")
         say("")
-    requests = sum(step.requests for step in plan.steps)
-    cached = sum(step.cached for step in plan.steps)
+    judges = [one for step in plan.steps for one in step.judging]
+    requests = sum(step.requests for step in plan.steps) + sum(one.requests for one in judges)
+    cached = sum(step.cached for step in plan.steps) + sum(one.cached for one in judges)
     say(
         f"{numbers.plural(len(plan.steps), 'step')}, {numbers.plural(requests, 'request')}: "
         f"{numbers.count(cached)} in the store, {numbers.count(requests - cached)} to ask",
@@ -140,6 +144,21 @@ def _tokens(step: PlannedStep) -> str:
         return f"{asked}, {numbers.plural(step.continuations, 'continuation')} to weigh, no answer tokens"
     weighed = f", {numbers.plural(step.continuations, 'continuation')} to weigh" if step.continuations else ""
     return f"{asked}{weighed}, at most {numbers.count(step.max_completion_tokens)} answer tokens"
+
+
+def _judging(one: PlannedJudging) -> str:
+    most = "at most " if one.candidates_ahead else ""
+    about = "about " if not one.tokens_exact and not most else ""
+    answers = (
+        f"{numbers.plural(one.continuations, 'continuation')} to weigh"
+        if one.continuations
+        else f"at most {numbers.count(one.max_completion_tokens)} answer tokens"
+    )
+    asked = f"judge {one.judge} ({one.model}): {most}{numbers.plural(one.requests, 'question')}"
+    if one.cached == one.requests:
+        return f"{asked}, every answer is stored"
+    tokens = f"{most}{about}{numbers.count(one.prompt_tokens)} prompt tokens"
+    return f"{asked}, {numbers.count(one.cached)} in the store; {tokens}, {answers}"
 
 
 def _programs(step: PlannedStep) -> str:
@@ -233,14 +252,16 @@ def show_sample(row: SampleRow) -> None:
         lines = [f"{'ok  ' if test.passed else 'FAIL'} {test.label}" + _below(test.message) for test in row.tests]
         section("tests", "\n".join(lines), f"{row.tests_passed} of {row.tests_total} passed")
     if row.criteria:
-        points = [
-            (name, f"{numbers.amount(one.points)} of {numbers.amount(one.of)}", one.reason)
-            for name, one in row.criteria.items()
-        ]
+        points = [(name, _points(one), one.reason) for name, one in row.criteria.items()]
         lines = [f"{given}  {name}{f': {why}' if why else ''}" for name, given, why in points]
         section("criteria", "\n".join(lines), "points of the rubric")
     section("stdout", row.stdout or None)
     section("stderr", row.stderr or None)
+
+
+def _points(given: Contribution) -> str:
+    points = numbers.amount(given.points)
+    return points if given.of is None else f"{points} of {numbers.amount(given.of)}"
 
 
 def _below(message: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from evalkit.core.judging import Question
 from evalkit.core.selection import Candidate, Valued
 from evalkit.core.types import (
     Completion,
@@ -144,6 +145,8 @@ class Scorer(Protocol):
 
     executes: bool
     """True: `program` returns programs, so a sandbox is needed."""
+    reads_gold: bool
+    """True: it compares with what is known to be right, or runs tests. Such a rule cannot pick among answers."""
 
     def __init__(self, options: dict[str, Json]) -> None: ...
 
@@ -179,6 +182,10 @@ class Selector(Protocol):
     oracle: bool
 
     def __init__(self, options: dict[str, Json]) -> None: ...
+
+    def questions(self, sample: Sample, candidate: Candidate) -> tuple[Question, ...]:
+        """What a judge is asked about a candidate; its answers are the `marks` that `values` finds in it."""
+        ...
 
     def values(self, sample: Sample, candidates: Sequence[Candidate]) -> list[Valued]:
         """One for each candidate, in their order."""

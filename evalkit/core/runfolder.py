@@ -57,12 +57,24 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     environment: dict[str, Json] = {}
 
 
+class JudgeLock(Struct, frozen=True, kw_only=True):
+    """The judge that a selector asks: its model (whose digests are among `models`), the digest of its prompt, the
+    questions. `sampling` is None where yes and no are weighed."""
+
+    judge: str
+    model: str
+    prompt: str
+    questions: tuple[str, ...]
+    weighs: bool = False
+    sampling: SamplingParams | None = None
+
+
 class TaskLock(Struct, frozen=True, kw_only=True):
     """The items of one task as one step asked them.
 
     `origin` is where the rows came from as a portable name (`package name==version member`, `hub id@revision`, a file
     name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all prompts,
-    `select` how one of the `samples` answers to an item was picked, None where each counts,
+    `select` how one of the `samples` answers to an item was picked, None where each counts, `judge` whom it asked,
     `sampling` what was declared, None where continuations are weighed, for which it means nothing. `shots` are the ids
     of the rows that stand as examples in any of the prompts, with the origin and digest of their split; `shots_each` of
     them stand in each.
@@ -87,6 +99,7 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     shots_each: int = 0
     shots_origin: str = ""
     shots_sha256: str = ""
+    judge: JudgeLock | None = None
 
 
 class TrainingCategory(Struct, frozen=True, kw_only=True):

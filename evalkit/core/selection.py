@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from evalkit.core.judging import Mark
 from evalkit.core.types import Completion, Contribution, Score
 
 
@@ -25,7 +26,8 @@ class Candidate(Struct, frozen=True):
     """One of several answers to an item, as a selector sees it.
 
     `earlier` are the answers to the turns before the last. `answer` is what the task's scorer reads in the text, and
-    says nothing of whether it is right. `score` is there for oracles only.
+    says nothing of whether it is right. `score` is there for oracles only. `marks` are what a judge said to the
+    selector's questions, by their name.
     """
 
     index: int
@@ -33,6 +35,7 @@ class Candidate(Struct, frozen=True):
     earlier: tuple[Completion, ...] = ()
     answer: str | None = None
     score: Score | None = None
+    marks: dict[str, Mark] = {}
 
 
 class Valued(Struct, frozen=True):

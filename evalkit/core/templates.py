@@ -78,6 +78,12 @@ def _environment(nulls: bool) -> ImmutableSandboxedEnvironment:
     return environment
 
 
+@cache
+def variables(template: str) -> frozenset[str]:
+    """The names that a template uses and does not make itself. Raises jinja2.TemplateSyntaxError for what is none."""
+    return frozenset(meta.find_undeclared_variables(_environment(nulls=True).parse(template)))
+
+
 def check_syntax(template: str) -> None:
     """Raises jinja2.TemplateSyntaxError for what is no template, or uses a filter that is not there."""
     _environment(nulls=True).compile(template, raw=True)

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 
+from evalkit.core.judging import Judged
+
 Json: TypeAlias = Any
 """A JSON value. The one place where `Any` may stand in a public signature."""
 
@@ -265,10 +267,13 @@ class Share(Struct, frozen=True):
 
 
 class Contribution(Struct, frozen=True):
-    """What one criterion of a rubric gave: `points` of the `of` points it is worth, and why not all of them."""
+    """What one criterion of a rubric gave: `points` of the `of` points it is worth, and why not all of them.
+
+    `of` is None where it gives points for each hit without end; the reason tells then of what they are.
+    """
 
     points: float
-    of: float
+    of: float | None
     reason: str | None = None
 
 
@@ -321,7 +326,8 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     weigh.
 
     `selected` is true where the verdict counts: everywhere, but where a policy picks one of several candidates;
-    `choice` says then how. The verdict is always that of this row's own `text`, whose digest is `text_sha256`.
+    `choice` says then how, and `judged` what a judge was asked for it, whose cost `usd` holds too. The verdict is
+    always that of this row's own `text`, whose digest is `text_sha256`.
     """
 
     step: str
@@ -370,6 +376,7 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     mean_logprob: float | None = None
     reward: float | None = None
     choice: Choice | None = None
+    judged: Judged | None = None
 
 
 class Progress(Struct, frozen=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from evalkit.core.runfolder import TrainingLock
 from evalkit.core.types import Fingerprint
 from evalkit.plan.costs import planned_bench, planned_diagnosis
+from evalkit.plan.judging import judges_of
 from evalkit.plan.locks import model_lock, task_locks
 from evalkit.plan.needs import order, restricted
 from evalkit.plan.planned import Plan, PlannedStep, PlannedTask, Sources
@@ -19,6 +20,7 @@ __all__ = [
     "PlannedStep",
     "PlannedTask",
     "Sources",
+    "judges_of",
     "make",
     "model_lock",
     "restricted",

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from evalkit.core import registry
 from evalkit.core.digest import digest
 from evalkit.core.runfolder import TrainingLock
-from evalkit.core.types import Model, Prompt
+from evalkit.plan.judging import planned_judging, step_key, why_judged
 from evalkit.plan.locks import model_lock, task_locks, why
 from evalkit.plan.needs import needs
 from evalkit.plan.planned import PlannedStep, PlannedTask, Sources
+from evalkit.plan.tokens import prompt_tokens
 from evalkit.spec.model import DiagnoseStep, Spec, TrainingFile
 from evalkit.steps.bench import Bench, Cell, cells, chunks, reference_of, trial_of
 from evalkit.steps.turns import reached, wanted
 from evalkit.tasks.training import read_training
 
 _CHUNK = 512
-_ROUGH_CHARACTERS_A_TOKEN = 4
 
 
 def planned_bench(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
@@ -32,12 +30,13 @@ def planned_bench(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
         missing += once.values()
     references, timed = _references(bench, sources)
     requests = [cell.request for cell in missing]
-    tokens, exact = _prompt_tokens(bench.model, [request.prompt for request in requests])
+    judging = planned_judging(bench, sources.store)
+    tokens, exact = prompt_tokens(bench.model, [request.prompt for request in requests])
     return PlannedStep(
         name=bench.step.name,
         verb="bench",
         needs=needs(bench.step),
-        key=digest([model_lock(bench), task_locks(spec, bench)]),
+        key=step_key([model_lock(bench), task_locks(spec, bench)], bench),
         requests=sum(task.requests for task in tasks),
         cached=sum(task.cached for task in tasks),
         programs_cached=_programs_stored(bench, sources),
@@ -45,11 +44,12 @@ def planned_bench(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
         max_completion_tokens=sum(request.sampling.max_tokens for request in requests if not request.continuations),
         continuations=sum(len(request.continuations) for request in requests),
         tokens_exact=exact and all(len(cell.earlier) == cell.request.turn for cell in missing),
-        why=why(spec, bench, tasks, sources.previous),
+        why="; ".join(filter(None, (why(spec, bench, tasks, sources.previous), why_judged(judging)))),
         tasks=tuple(tasks),
         benches=(bench,),
         references=references,
         references_cached=timed,
+        judging=judging,
     )
 
 
@@ -119,14 +119,3 @@ def _references(bench: Bench, sources: Sources) -> tuple[int, int | None]:
     if sources.identity is None:
         return len(keys), None
     return len(keys), len(sources.store.known("executions", keys)) if keys else 0
-
-
-def _prompt_tokens(model: Model, prompts: Sequence[Prompt]) -> tuple[int, bool]:
-    """Tokens of all prompts, and whether they were counted by the model's own tokenizer or only estimated."""
-    if not prompts:
-        return 0, True
-    counted = registry.load("engines", model.engine).count_tokens(model, prompts)
-    if counted is not None:
-        return sum(counted), True
-    characters = sum(len(prompt.text or "") + sum(len(turn.content) for turn in prompt.messages) for prompt in prompts)
-    return -(-characters // _ROUGH_CHARACTERS_A_TOKEN), False

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from evalkit.core.digest import digest, digest_text
 from evalkit.core.runfolder import Lock, ModelLock, TaskLock
 from evalkit.core.types import Sample, SamplingParams
+from evalkit.plan.judging import judge_lock
 from evalkit.plan.planned import PlannedTask
 from evalkit.spec.model import Spec, Task
 from evalkit.steps.bench import Arm, Bench
@@ -46,6 +47,7 @@ def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
         shots_each=len(arm.samples[0].shots) if arm.samples else 0,
         shots_origin=arm.shots_origin,
         shots_sha256=arm.shots_sha256,
+        judge=judge_lock(arm),
     )
 
 
@@ -98,5 +100,7 @@ def _task_change(new: TaskLock, old: TaskLock) -> Iterator[str]:
         then, this = getattr(old.sampling, name), getattr(new.sampling, name)
         if then != this:
             yield f"{name} changed from {then} to {this}"
+    if new.judge != old.judge and new.judge is not None:
+        yield "the judge changed" if old.judge is not None else "a judge is asked now"
     if new.samples != old.samples:
         yield f"samples changed from {old.samples} to {new.samples}"

@@ -35,6 +35,24 @@ class PlannedTask(Struct, frozen=True):
     cached: int
 
 
+class PlannedJudging(Struct, frozen=True):
+    """What one judge of a step is asked: `requests` questions about single answers, `cached` of them answered.
+
+    `candidates_ahead` are not written yet: what will be asked about them is a ceiling. Tokens count only what is not
+    stored; `max_completion_tokens` is 0 where yes and no are weighed, as `continuations`.
+    """
+
+    judge: str
+    model: str
+    requests: int
+    cached: int
+    candidates_ahead: int
+    prompt_tokens: int
+    max_completion_tokens: int
+    continuations: int
+    tokens_exact: bool
+
+
 class PlannedStep(Struct, frozen=True):
     """One step with its cost. Tokens count only what is not stored; `max_completion_tokens` is the ceiling.
     Of a later turn, whose prompt will hold answers that are not there yet, the rest of its prompt is counted.
@@ -42,6 +60,7 @@ class PlannedStep(Struct, frozen=True):
     `programs_cached` is None where it cannot be known: nothing is executed, or no sandbox engine answers. `references`
     are programs known to be right whose own time limits others, `references_cached` those of them that are timed
     already; None where that cannot be known. `continuations` are to be weighed, and cost no completion tokens.
+    `judging` is what judges are asked beside all that.
     `training` is the training set that a diagnosis is about, as it was read.
     """
 
@@ -61,6 +80,7 @@ class PlannedStep(Struct, frozen=True):
     references: int = 0
     references_cached: int | None = None
     continuations: int = 0
+    judging: tuple[PlannedJudging, ...] = ()
     training: TrainingLock | None = None
 
 

@@ -8,6 +8,7 @@ from evalkit.core import registry
 from evalkit.core.errors import SpecError
 from evalkit.core.ports import EngineAdapter, Scorer, Selector
 from evalkit.core.types import Fingerprint, Json, Limits, Sample
+from evalkit.plan.judging import judge_of
 from evalkit.plan.planned import Sources
 from evalkit.spec.model import BenchStep, Policy, Spec, TaskUse, sampling
 from evalkit.steps.bench import Arm, Bench
@@ -23,7 +24,7 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
     model = spec.models[step.model]
     if model.name not in fingerprints:
         fingerprints[model.name] = registry.load("engines", model.engine).fingerprint(model)
-    arms = tuple(_arm(spec, step, use, sources) for use in spec.suites[step.suite])
+    arms = tuple(_arm(spec, step, use, (sources, fingerprints)) for use in spec.suites[step.suite])
     weighing = [arm for arm in arms if arm.weighs]
     for arm in weighing:
         if arm.selector is not None:
@@ -58,7 +59,8 @@ def check_recorded(benches: Sequence[Bench]) -> None:
                     )
 
 
-def _arm(spec: Spec, step: BenchStep, use: TaskUse, sources: Sources) -> Arm:
+def _arm(spec: Spec, step: BenchStep, use: TaskUse, known: tuple[Sources, dict[str, Fingerprint]]) -> Arm:
+    sources, fingerprints = known
     task = spec.tasks[use.task]
     rows = read_rows(task, use.split, sources.folders, sources.notify)
     name = use.policy or step.policy.get(use.category) or step.policy["default"]
@@ -83,6 +85,7 @@ def _arm(spec: Spec, step: BenchStep, use: TaskUse, sources: Sources) -> Arm:
         shots_origin=examples.origin if examples is not None else "",
         shots_sha256=examples.sha256 if examples is not None else "",
         selector=selector_of(policy, spec),
+        judge=judge_of(spec, policy, task, fingerprints),
     )
 
 
@@ -90,7 +93,11 @@ def selector_of(policy: Policy, spec: Spec) -> Selector | None:
     """What picks one of a policy's candidates; None where each answer counts."""
     if policy.select is None:
         return None
-    options = spec.rubrics[policy.select.rubric] if policy.select.rubric is not None else {}
+    options: dict[str, Json] = {}
+    if policy.select.rubric is not None:
+        options = spec.rubrics[policy.select.rubric].options
+    elif policy.select.judge is not None:
+        options = {"questions": spec.judges[policy.select.judge].ask}
     made: Selector = registry.load("selectors", policy.select.by)(options)
     return made
 

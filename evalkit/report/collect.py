@@ -36,7 +36,7 @@ from evalkit.report.results import (
     Tokens,
 )
 from evalkit.report.stamps import stamps
-from evalkit.report.tallies import CriterionTally, LimitTally, ReadingTally, Sum
+from evalkit.report.tallies import CriterionTally, JudgingTally, LimitTally, ReadingTally, Sum
 from evalkit.stats.intervals import mean
 
 NO_ANSWER = frozenset({"no_answer", "no_code"})
@@ -72,6 +72,7 @@ class _Tally(Struct):
     readings: dict[str, ReadingTally] = field(default_factory=dict)
     criteria: dict[str, CriterionTally] = field(default_factory=dict)
     attempts: AttemptTally = field(default_factory=AttemptTally)
+    judging: JudgingTally = field(default_factory=JudgingTally)
 
     def add(self, row: SampleRow) -> None:
         self._add_cost(row)
@@ -92,6 +93,8 @@ class _Tally(Struct):
 
     def _add_cost(self, row: SampleRow) -> None:
         self.counts["candidates"] += 1
+        if row.judged is not None:
+            self.judging.add(row.judged)
         if row.sandbox_s is not None:
             self.sandbox.add(row.sandbox_s)
         if row.text is None and row.outcome == "void":
@@ -175,6 +178,7 @@ class _Tally(Struct):
             criteria={name: criterion.measure() for name, criterion in self.criteria.items()},
             pass_at_k=pass_at_ks([(item.judged, item.passed) for item in self.items.values()], rate),
             by_answer=self.attempts.measure(),
+            judging=self.judging.measure(),
         )
 
 

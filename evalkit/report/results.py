@@ -68,6 +68,18 @@ class Seconds(Struct, frozen=True):
     weighing: float | None = None
 
 
+class Judging(Struct, frozen=True):
+    """What judges were asked about candidates: `questions` put, `unread` answers that are neither yes nor no, and what
+    that cost. An answer about two equal candidates was paid once. None where a back end did not count."""
+
+    questions: int
+    unread: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    seconds: float | None
+    usd: float | None
+
+
 class LimitUse(Struct, frozen=True):
     """How near scored programs came to their time limits.
 
@@ -100,11 +112,14 @@ class Reading(Struct, frozen=True):
 
 
 class CriterionUse(Struct, frozen=True):
-    """What a rubric's criterion gave to the scored answers: `points` of `of`, summed; `whole` answers got all of it."""
+    """What a rubric's criterion gave to the scored answers: `points` of `of`, summed; `whole` answers got all of it.
+
+    `of` is None, and with it `share`, where it gives points without end.
+    """
 
     answers: int
     points: float
-    of: float
+    of: float | None
     share: float | None
     whole: int
 
@@ -120,7 +135,7 @@ class Attempt(Struct, frozen=True):
 class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1", "pass_at_k": "pass@k"}):
     """What else was measured. `truncated` answers hit max_tokens; `classes` counts failed answers by their class.
 
-    `pass_at_k` (by k) and `by_answer` are there where items have several answers.
+    `pass_at_k` (by k) and `by_answer` are there where items have several answers, `judging` where a judge was asked.
     """
 
     pass_at_1: Rate
@@ -138,6 +153,7 @@ class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1", "pass_at_k": "
     criteria: dict[str, CriterionUse] = {}
     pass_at_k: dict[str, Rate] = {}
     by_answer: tuple[Attempt, ...] = ()
+    judging: Judging | None = None
 
     @property
     def generated(self) -> bool:

@@ -28,6 +28,7 @@ _JSON_COLUMNS = (
     "earlier",
     "likelihoods",
     "choice",
+    "judged",
 )
 _TYPES = {
     "sample": "int64",

@@ -7,8 +7,9 @@ from collections import Counter
 
 from msgspec import Struct, field
 
+from evalkit.core.judging import Judged
 from evalkit.core.types import Contribution, Limits, SampleRow, Share
-from evalkit.report.results import CriterionUse, LimitUse, Reading
+from evalkit.report.results import CriterionUse, Judging, LimitUse, Reading
 
 NEAR = 0.8
 """The share of a time limit from which on a program is near it: a machine a quarter slower decides otherwise."""
@@ -31,6 +32,36 @@ class Sum(Struct):
     @property
     def value(self) -> float | None:
         return None if self.unknown or not self.parts else self.total
+
+
+class JudgingTally(Struct):
+    """What judges were asked."""
+
+    questions: int = 0
+    unread: int = 0
+    prompt_tokens: Sum = field(default_factory=Sum)
+    completion_tokens: Sum = field(default_factory=Sum)
+    seconds: Sum = field(default_factory=Sum)
+    usd: Sum = field(default_factory=Sum)
+
+    def add(self, judged: Judged) -> None:
+        self.questions += judged.questions
+        self.unread += judged.unread
+        for name in ("prompt_tokens", "completion_tokens", "seconds", "usd"):
+            getattr(self, name).add(getattr(judged, name))
+
+    def measure(self) -> Judging | None:
+        if not self.questions:
+            return None
+        prompt, completion = self.prompt_tokens.value, self.completion_tokens.value
+        return Judging(
+            questions=self.questions,
+            unread=self.unread,
+            prompt_tokens=None if prompt is None else round(prompt),
+            completion_tokens=None if completion is None else round(completion),
+            seconds=self.seconds.value,
+            usd=self.usd.value,
+        )
 
 
 class Span(Struct):
@@ -112,13 +143,13 @@ class CriterionTally(Struct):
 
     answers: int = 0
     points: float = 0.0
-    of: float = 0.0
+    of: float | None = 0.0
     whole: int = 0
 
     def add(self, given: Contribution) -> None:
         self.answers += 1
         self.points += given.points
-        self.of += given.of
+        self.of = None if self.of is None or given.of is None else self.of + given.of
         self.whole += given.points == given.of
 
     def measure(self) -> CriterionUse:

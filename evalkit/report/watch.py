@@ -18,6 +18,7 @@ from evalkit.core.types import SampleRow
 
 _NAMED = 10
 _HALF = 0.5
+_MANY_UNREAD = 0.05
 _MODULUS = 1 << 128
 _Item = tuple[str, str, str, str]
 
@@ -37,8 +38,15 @@ class _StepWatch(Struct):
     sum: int = 0
     count: int = 0
     unknown: bool = False
+    questions: int = 0
+    unread: int = 0
+    judges: dict[str, None] = field(default_factory=dict)
+    unjudged: list[str] = field(default_factory=list)
+    unjudged_items: int = 0
+    unjudged_last: _Item | None = None
 
     def add(self, row: SampleRow) -> None:
+        self._add_judged(row)
         item = (row.category, row.task, row.split, row.id)
         if item != self.item:
             self._close(row.step)
@@ -53,6 +61,19 @@ class _StepWatch(Struct):
             key = digest([row.task, row.split, row.id, row.text_sha256])
             self.sum = (self.sum + int(key[:32], 16)) % _MODULUS
             self.count += 1
+
+    def _add_judged(self, row: SampleRow) -> None:
+        if row.judged is None:
+            return
+        self.questions += row.judged.questions
+        self.unread += row.judged.unread
+        self.judges[row.judged.judge] = None
+        item = (row.category, row.task, row.split, row.id)
+        if row.judged.unread and item != self.unjudged_last:
+            self.unjudged_last = item
+            self.unjudged_items += 1
+            if len(self.unjudged) < _NAMED:
+                self.unjudged.append(f"{row.step}/{row.id}")
 
     def _close(self, step: str) -> None:
         """The answers to an item are all there."""
@@ -69,6 +90,9 @@ class _StepWatch(Struct):
 
     def raised(self, step: str) -> Iterator[Raised]:
         self._close(step)
+        if self.unread and self.unread >= _MANY_UNREAD * self.questions:
+            values = {"judges": ", ".join(self.judges), "unread": self.unread, "questions": self.questions}
+            yield Raised("judge_unread", values, tuple(self.unjudged), self.unjudged_items)
         if self.several and self.same >= max(2, _HALF * self.several):
             known = [temperature for temperature in self.drawn if temperature is not None]
             values = {

@@ -25,6 +25,7 @@ from evalkit.run import record
 from evalkit.run.record import RunFolder, UsedSandbox, writing
 from evalkit.run.store import SqliteStore
 from evalkit.run.toolbox import Listeners, Toolbox
+from evalkit.steps.asking import ask
 from evalkit.steps.fill import fill
 from evalkit.steps.rows import rows
 
@@ -78,6 +79,8 @@ def _fill(folder: RunFolder, plan: Plan, store: SqliteStore, listener: Listener)
         sandbox = UsedSandbox(tools.sandbox_identity, tools.sandbox_parts) if plan.executes else UsedSandbox()
         for bench in plan.benches:
             fill(bench, tools)
+        for bench in plan.benches:  # after all of that: the judge's model takes the place of the others, once
+            ask(bench, tools)
     finally:
         tools.close()
         tools.listener.finish()
@@ -105,17 +108,20 @@ def _settle(folder: RunFolder, order: Order, filled: _Filled, publish: Publish) 
 def _counted(filled: _Filled, totals: Counter[str], voids: Counter[str]) -> Iterator[SampleRow]:
     for bench in filled.plan.benches:
         for row in rows(bench, filled.store, filled.sandbox.identity):
-            totals[row.step] += 1
-            voids[row.step] += row.outcome == "void"
+            all_of_them = f"samples of step '{row.step}'"
+            for which in (all_of_them, f"selected {all_of_them}") if row.selected else (all_of_them,):
+                totals[which] += 1
+                voids[which] += row.outcome == "void"
             yield row
 
 
 def _void_problem(plan: Plan, totals: Counter[str], voids: Counter[str]) -> RunIncomplete | None:
-    """The first step whose share of void samples is over the budget."""
-    for name, total in totals.items():
-        if voids[name] > plan.spec.void_budget * total:
+    """The first step whose share of void samples is over the budget, of all of them or of those that count: where a
+    judge did not answer, one of an item's many candidates is void."""
+    for which, total in totals.items():
+        if voids[which] > plan.spec.void_budget * total:
             return RunIncomplete(
-                f"{voids[name]} of {total} samples of step '{name}' are void "
+                f"{voids[which]} of {total} {which} are void "
                 f"(the budget is {plan.spec.void_budget:.3g} of all): the run is incomplete",
                 hint="mend what the reasons in the report name and run the same command again; "
                 "only what is missing is asked for",

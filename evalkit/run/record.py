@@ -39,7 +39,7 @@ from evalkit.core.runfolder import (
 )
 from evalkit.core.types import Json, Progress, SampleRow
 from evalkit.fetch import cache
-from evalkit.plan import Plan, model_lock, task_locks
+from evalkit.plan import Plan, judges_of, model_lock, task_locks
 from evalkit.spec.model import DiagnoseStep
 
 _PACKAGES = (
@@ -183,7 +183,11 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
     return Lock(
         spec=spec_sha256,
         tasks=tuple(task for bench in plan.benches for task in task_locks(plan.spec, bench)),
-        models={bench.model.name: model_lock(bench) for bench in plan.benches},
+        models={
+            name: lock
+            for bench in plan.benches
+            for name, lock in {**judges_of(bench), bench.model.name: model_lock(bench)}.items()
+        },
         sandbox=sandbox.identity or None,
         sandbox_parts=sandbox.parts,
         packages=packages(),

@@ -73,6 +73,7 @@ class CodeScorer:
     """Passes exactly when every test passed; a failure's class is the execution's, or `no_code`."""
 
     executes = True
+    reads_gold = True
 
     def __init__(self, options: dict[str, Json]) -> None:
         try:

@@ -28,6 +28,8 @@ class IfevalScorer(PlainScorer):
     one object each, whose nulls count as absent (default: `instruction_id_list` and `kwargs`).
     """
 
+    reads_gold = False
+
     def __init__(self, options: dict[str, Json]) -> None:
         unknown = sorted(set(options) - set(_FIELDS))
         if unknown:

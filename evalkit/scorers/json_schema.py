@@ -34,6 +34,8 @@ class JsonSchemaScorer(PlainScorer):
     holds one, as an object or as JSON in a text.
     """
 
+    reads_gold = False
+
     def __init__(self, options: dict[str, Json]) -> None:
         unknown = sorted(set(options) - {"schema", "field"})
         if unknown:

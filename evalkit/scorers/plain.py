@@ -18,6 +18,7 @@ class PlainScorer:
     """A base of scorers that have no program and no continuations."""
 
     executes = False
+    reads_gold: bool = True
 
     def program(self, sample: Sample, completion: Completion) -> Program | None:
         return None

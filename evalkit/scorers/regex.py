@@ -41,6 +41,7 @@ class RegexScorer(PlainScorer):
         self._options = options
         self._pattern = _checked(options.get("pattern"))
         self._compares = "answer" in options or "field" in options
+        self.reads_gold = self._compares
 
     def check(self, sample: Sample) -> None:
         """Raises DataError for a sample without a gold answer, where one is compared with."""

@@ -1,180 +1,91 @@
-"""The vocabulary of rubrics: what a criterion can check of an answer.
+"""The vocabulary of rubrics: what a criterion can check of an answer. docs/rubrics.md lists it.
 
-    {regex: '\\b(None|len\\()'}       the pattern is found (Python's `re`; inline flags such as (?i) are for its start)
-    {contains: [edge, empty]}        each of the texts stands in the answer, letter by letter
-    {max_lines: 40}                  at most so many lines that are not blank
-    {min_words: 50}                  at least so many words: what white space separates
-    {max_words: 200}                 at most so many
-    {json_schema: {type: object}}    the answer holds JSON, and the schema has nothing to say against it
-    python.parses                    the program parses
-    python.has_return                some function returns a value other than None
-    python.fully_annotated           there is a function, and each has all its parameters and its result annotated
-    python.has_docstring             some function or class has a docstring
-
-The program of an answer is its first fenced block, or the code that an answer without one begins with or holds. Each
-check reads the answer alone: never the gold answer, never the tests.
+`rubric_text.py`, `rubric_json.py` and `rubric_python.py` have the checks of the answer alone. Here are those
+that others decide: a scorer by its name, the verdict of the task's own scorer, a judge who is asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from difflib import get_close_matches
 
+from evalkit.core import registry
 from evalkit.core.errors import SpecError
-from evalkit.core.types import Json
-from evalkit.scorers import bounded, json_schema, python_facts, regex
-from evalkit.scorers.extract_code import extract
+from evalkit.core.types import Completion, Json, Score
+from evalkit.scorers import python_facts, rubric_json, rubric_python, rubric_text
+from evalkit.scorers.rubric_answer import Answer, Check, Finding
 
-_SEARCH_S = 1
-_SCHEMA_S = 5
-_PARSE_S = 5
-_SHOWN = 80
-_PYTHON = "python."
-
-
-class Finding(NamedTuple):
-    """What share of a criterion an answer meets, and what is to be said where it does not meet all of it."""
-
-    share: float
-    reason: str = ""
-
-
-class Answer:
-    """An answer as checks read it: what several of them need is made once.
-
-    `whole` is the text with what the prompt began (`prefill`): a program and a JSON value are judged as a whole, all
-    else is what the model wrote.
-    """
-
-    def __init__(self, text: str, whole: str | None = None) -> None:
-        self.text = _sound(text)
-        self.whole = self.text if whole is None else _sound(whole)
-
-    @cached_property
-    def lines(self) -> int:
-        return sum(bool(line.strip()) for line in self.text.splitlines())
-
-    @cached_property
-    def words(self) -> int:
-        return len(self.text.split())
-
-    @cached_property
-    def facts(self) -> dict[str, bool] | None:
-        """Facts of the program; None where there is none. Raises bounded.Exceeded."""
-        code = extract(self.whole, "first_block", None).text
-        if code is None:
-            return None
-        found: dict[str, bool] = bounded.shared().call(f"{python_facts.__name__}:facts", {"source": code}, _PARSE_S)
-        return found
-
-
-def _sound(text: str) -> str:
-    """Half a character cannot go to another process."""
-    return text.encode("utf-8", "replace").decode()
-
-
-Check: TypeAlias = Callable[[Answer], Finding]
-"""Judges one answer. Raises bounded.Exceeded where it cannot."""
+TASK = "task"
+"""In `check: {scorer: task}`: the verdict of the task's own scorer."""
 
 
 def make(written: Json) -> Check:
     """The check that a criterion's `check:` says. Raises SpecError, whose message goes on after that key."""
     if isinstance(written, str):
-        return _python(written)
+        if written not in _NAMES:
+            raise _unknown(written)
+        return rubric_python.fact(written.removeprefix(rubric_python.PREFIX))
     if not isinstance(written, dict) or len(written) != 1:
         raise SpecError("is one check: a name, or a map with one key", hint=_KNOWN)
     ((name, options),) = written.items()
     if name not in _MAKERS:
-        raise SpecError(f"knows no check '{name}'", hint=_KNOWN)
+        raise _unknown(name)
     return _MAKERS[name](options)
 
 
-def _python(name: str) -> Check:
-    fact = name.removeprefix(_PYTHON)
-    if not name.startswith(_PYTHON) or fact not in python_facts.FACTS:
-        raise SpecError(f"knows no check '{name}'", hint=_KNOWN)
-
-    def check(answer: Answer) -> Finding:
-        if answer.facts is None:
-            return Finding(0.0, "there is no program")
-        return _finding(answer.facts[fact], python_facts.missing(fact))
-
-    return check
+def _unknown(name: str) -> SpecError:
+    near = get_close_matches(name, [*_MAKERS, *_NAMES], 1)
+    return SpecError(f"knows no check '{name}'", hint=f"did you mean '{near[0]}'?" if near else _KNOWN)
 
 
-def _regex(pattern: Json) -> Check:
-    wrong = regex.wrong_pattern(pattern)
-    if wrong:
-        raise SpecError(f"regex: {wrong}", hint=r"regex: '\b(None|len\()'")
-    job = f"{regex.__name__}:search"
-
-    def check(answer: Answer) -> Finding:
-        wanted = {"pattern": pattern, "text": answer.text, "last": False, "whole": False, "ignore_case": False}
-        found = bounded.shared().call(job, wanted, _SEARCH_S)
-        return _finding(found is not None, f"no match of {pattern[:_SHOWN]}")
-
-    return check
+def _ask(question: Json) -> Check:
+    if not isinstance(question, str) or not question.strip():
+        raise SpecError(f"ask: is a question, not {question!r}", hint="ask: Does the program handle an empty list?")
+    return Check(lambda answer, verdict: Finding(None, "nobody asked a judge"), question=question)
 
 
-def _contains(texts: Json) -> Check:
-    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
-        raise SpecError("contains: is a list of texts", hint="contains: [edge, empty]")
+def _scorer(written: Json) -> Check:
+    if written == TASK:
+        return Check(by_task, oracle=True)
+    if not isinstance(written, dict) or len(written) != 1:
+        hint = "scorer: {json_schema: {schema: {type: object}}}, or scorer: task"
+        raise SpecError("scorer: is `task`, or one scorer with its options", hint=hint)
+    ((name, options),) = written.items()
+    if name not in registry.names("scorers"):
+        raise SpecError(f"scorer: knows no scorer '{name}'", hint=f"known: {', '.join(registry.names('scorers'))}")
+    kind = registry.load("scorers", name)
+    if kind.executes:
+        hint = "use the task's own verdict, `scorer: task`"
+        raise SpecError(f"scorer: `{name}` executes programs, which a criterion cannot", hint=hint)
+    scorer = kind(options if isinstance(options, dict) else {"answer": options})
 
-    def check(answer: Answer) -> Finding:
-        absent = [text for text in texts if text not in answer.text]
-        return _finding(not absent, f"it does not contain {', '.join(map(repr, absent))}"[:_SHOWN])
+    def find(answer: Answer, _: Score | None) -> Finding:
+        if answer.sample is None:
+            return Finding(None, "the item is not known")
+        if scorer.continuations(answer.sample):
+            return Finding(None, f"`{name}` weighs options, and here is a text")
+        return _of(scorer.score(answer.sample, Completion("", answer.text, "stop", None, ""), None))
 
-    return check
-
-
-def _max_lines(most: Json) -> Check:
-    limit = _count("max_lines", most)
-    return lambda answer: _finding(answer.lines <= limit, f"{answer.lines} lines")
-
-
-def _min_words(least: Json) -> Check:
-    limit = _count("min_words", least)
-    return lambda answer: _finding(answer.words >= limit, f"{answer.words} words")
-
-
-def _max_words(most: Json) -> Check:
-    limit = _count("max_words", most)
-    return lambda answer: _finding(answer.words <= limit, f"{answer.words} words")
-
-
-def _json_schema(schema: Json) -> Check:
-    wrong = json_schema.wrong_schema(schema)
-    if wrong:
-        raise SpecError(f"json_schema: is no JSON Schema: {wrong}", hint="json_schema: {type: object}")
-    job = f"{json_schema.__name__}:first_violation"
-
-    def check(answer: Answer) -> Finding:
-        found = json_schema.find_json(answer.whole)
-        if found is None:
-            return Finding(0.0, "there is no JSON")
-        violation = bounded.shared().call(job, {"schema": schema, "text": found[0]}, _SCHEMA_S)
-        return _finding(violation is None, violation or "")
-
-    return check
+    return Check(find, oracle=scorer.reads_gold, needs=scorer.check)
 
 
-def _count(name: str, value: Json) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SpecError(f"{name}: is a whole number from 1, not {value!r}", hint=f"{name}: 40")
-    return value
+def by_task(answer: Answer, verdict: Score | None) -> Finding:
+    """The verdict of the task's own scorer."""
+    return Finding(None, "it has no verdict") if verdict is None else _of(verdict)
 
 
-def _finding(holds: bool, otherwise: str) -> Finding:
-    return Finding(1.0) if holds else Finding(0.0, otherwise)
+def _of(score: Score) -> Finding:
+    if score.value is None:
+        return Finding(None, score.reason or "it has no verdict")
+    return Finding(score.value, "" if score.value >= 1.0 else score.reason or score.error_class or "")
 
 
 _MAKERS: dict[str, Callable[[Json], Check]] = {
-    "regex": _regex,
-    "contains": _contains,
-    "max_lines": _max_lines,
-    "min_words": _min_words,
-    "max_words": _max_words,
-    "json_schema": _json_schema,
+    **rubric_text.MAKERS,
+    **rubric_json.MAKERS,
+    **rubric_python.MAKERS,
+    "scorer": _scorer,
+    "ask": _ask,
 }
-_KNOWN = f"known: {', '.join([*_MAKERS, *(_PYTHON + fact for fact in python_facts.FACTS)])}"
+_NAMES = [rubric_python.PREFIX + fact for fact in python_facts.FACTS]
+_KNOWN = f"known: {', '.join([*_MAKERS, *_NAMES])}"

@@ -5,6 +5,7 @@ shortest, longest        by the characters of the answer
 logprob                  by the mean log-probability of the answer's tokens, over all turns of a chat
 reward                   by the score of a reward model that was recorded beside the answer
 majority                 by how many candidates give the same answer (self-consistency; Wang et al. 2022, 2203.11171)
+judge                    by the mean probability of yes to a judge's questions, each of which reads the answer alone
 rubric                   by the points of a rubric, which reads the answer alone
 tests                    the oracle: by the verdict itself. No policy can do that; it is the ceiling of all of them
 """
@@ -13,11 +14,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from evalkit.core.errors import SpecError
+from evalkit.core.judging import Mark, Question
 from evalkit.core.selection import Candidate, Valued
-from evalkit.core.types import Completion, Json, Sample
-from evalkit.scorers.rubric import RubricScorer
+from evalkit.core.types import Completion, Contribution, Json, Sample
+from evalkit.scorers.plain import whole_answer
+from evalkit.scorers.rubric import Rubric
+from evalkit.scorers.rubric_answer import Answer
 
 
 class _Plain:
@@ -27,6 +32,9 @@ class _Plain:
 
     def __init__(self, options: dict[str, Json]) -> None:
         """Nothing to be set."""
+
+    def questions(self, sample: Sample, candidate: Candidate) -> tuple[Question, ...]:
+        return ()
 
 
 class First(_Plain):
@@ -94,14 +102,56 @@ class Majority(_Plain):
 
 
 class ByRubric(_Plain):
-    """The points of a rubric. Options: those of the rubric."""
+    """The points of a rubric. Options: those of the rubric. One that reads verdicts or gold answers is an oracle."""
 
     def __init__(self, options: dict[str, Json]) -> None:
-        self._rubric = RubricScorer(options)
+        self._rubric = Rubric.make(options, f"rubric '{options.get('rubric', '')}'")
+        self.oracle = self._rubric.oracle
+        if self._rubric.questions and self._rubric.turn is not None:
+            message = f"the rubric '{options.get('rubric', '')}' asks a judge, which sees the last answer of a chat"
+            raise SpecError(message, hint="leave out `turn`, or the criteria with `ask`")
+
+    def questions(self, sample: Sample, candidate: Candidate) -> tuple[Question, ...]:
+        return tuple(Question(name, text) for name, text in self._rubric.questions)
 
     def values(self, sample: Sample, candidates: Sequence[Candidate]) -> list[Valued]:
-        scores = [self._rubric.score(sample, one.completion, None) for one in candidates]
-        return [Valued(score.value, score.criteria, score.reason) for score in scores]
+        return [self._value(sample, one) for one in candidates]
+
+    def _value(self, sample: Sample, candidate: Candidate) -> Valued:
+        turns = [*candidate.earlier, candidate.completion]
+        number = self._rubric.turn or len(turns)
+        if number > len(turns):
+            return Valued(None, reason=f"there is no turn {number}")
+        read = turns[number - 1]
+        whole = whole_answer(sample, read) if number == 1 else None
+        said = {name: mark.value for name, mark in candidate.marks.items()}
+        marks = self._rubric.judge(Answer(read.text, whole, sample), candidate.score, said)
+        unread = (f"{name}: {mark.reason}" for name, mark in candidate.marks.items() if mark.value is None)
+        return Valued(marks.value, marks.criteria, "; ".join(filter(None, (marks.reason, *unread))) or None)
+
+
+class ByJudge(_Plain):
+    """The mean of what a judge says to each question; none where one of them has no answer. Option `questions`."""
+
+    def __init__(self, options: dict[str, Json]) -> None:
+        self._questions = tuple(Question(text, text) for text in options["questions"])
+
+    def questions(self, sample: Sample, candidate: Candidate) -> tuple[Question, ...]:
+        return self._questions
+
+    def values(self, sample: Sample, candidates: Sequence[Candidate]) -> list[Valued]:
+        return [self._value(one.marks) for one in candidates]
+
+    def _value(self, marks: Mapping[str, Mark]) -> Valued:
+        known = {one.name: marks.get(one.name, _UNASKED) for one in self._questions}
+        given = {name: Contribution(mark.value, 1.0) for name, mark in known.items() if mark.value is not None}
+        lost = [f"{name}: {mark.reason}" for name, mark in known.items() if mark.value is None]
+        if lost:
+            return Valued(None, given, "; ".join(lost))
+        return Valued(math.fsum(one.points for one in given.values()) / len(given), given)
+
+
+_UNASKED = Mark(None, "it was not asked")
 
 
 class Oracle(_Plain):

@@ -10,6 +10,8 @@ from evalkit.scorers.plain import PlainScorer
 class UnscoredScorer(PlainScorer):
     """Gives every answer the outcome `unscored`: it came back, no number says how good it is, and nothing is void."""
 
+    reads_gold = False
+
     def __init__(self, options: dict[str, Json]) -> None:
         if options:
             raise SpecError(f"score.unscored has no option '{next(iter(options))}'", hint="write `unscored: {}`")

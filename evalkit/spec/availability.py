@@ -12,10 +12,11 @@ from evalkit.spec.nodes import Node, Path, walk
 
 _VERBS = ("judge", "distil", "train", "compare")
 _DIAGNOSES = ("ties",)
-_SECTIONS = ("judges", "budget")
+_SECTIONS = ("budget",)
 _POLICY_KEYS = ("format",)
 _STEP_KEYS = ("when", "expect", "require")
 _MODEL_KEYS = ("route",)
+_JUDGE_KEYS = ("swap", "retest")
 _TEMPLATE = ".md.j2"
 
 
@@ -26,13 +27,13 @@ def check(root: Node, diagnostics: Diagnostics) -> None:
     for path, policy in _policies(root):
         for key in _POLICY_KEYS:
             _refuse(policy, path, key, f"`{key}` in a policy", diagnostics)
-        select = policy.get("select")
-        if select is not None and select.is_map:
-            _refuse(select, (*path, "select"), "judge", "`judge` in `select`", diagnostics)
     for path, model in _models(root):
         for key in _MODEL_KEYS:
             _refuse(model, path, key, "a model made of others (`route`)", diagnostics)
         _check_engine(model, path, diagnostics)
+    for name, judge in _entries(root, "judges"):
+        for key in _JUDGE_KEYS:
+            _refuse(judge, ("judges", name), key, f"`{key}` of a judge, which compares pairs,", diagnostics)
     _check_template(root.get("report"), diagnostics)
     for name, step in _entries(root, "steps"):
         _check_step(step, ("steps", name), diagnostics)

@@ -16,6 +16,7 @@ from evalkit.spec.model import Task
 from evalkit.spec.nodes import Node
 from evalkit.spec.nodes import Path as NodePath
 from evalkit.spec.reading import YAML_SUFFIXES, Reading, nearest_file
+from evalkit.spec.rubric_library import RubricLibrary
 from evalkit.spec.validate import validate
 
 
@@ -68,10 +69,13 @@ class TaskLibrary:
     """The tasks that one spec can name; each file is read and checked once.
 
     `used` are the tasks in use by name, `called` maps each reference of the long form to such a name.
+    `rubrics` are those that the spec and its tasks can name.
     """
 
-    def __init__(self, inline: Node | None, main: str, reading: Reading) -> None:
+    def __init__(self, root: Node, main: str, reading: Reading) -> None:
+        inline = root.get("tasks")
         self._inline = inline.map if inline is not None else {}
+        self.rubrics = RubricLibrary(root.get("rubrics"), main, reading)
         self._main = main
         self._reading = reading
         self._found: dict[str, FoundTask | None] = {}
@@ -124,8 +128,11 @@ class TaskLibrary:
             self._reading.diagnostics.error(own.place, ("tasks", name, "task"), message, hint="remove this line")
             return None
         folder = self._reading.folder(node.place, self._main)
-        task = task_document.build(node, name, folder, ("tasks", name), self._reading.diagnostics)
-        return FoundTask(task, node) if task is not None else None
+        whole = with_rubric(node, ("tasks", name), self.rubrics)
+        if whole is None:
+            return None
+        task = task_document.build(whole, name, folder, ("tasks", name), self._reading.diagnostics)
+        return FoundTask(task, whole) if task is not None else None
 
     def _by_path(self, reference: Node, path: NodePath) -> FoundTask | None:
         text: str = reference.content
@@ -143,8 +150,26 @@ class TaskLibrary:
         if root is None or validate(root, "task", self._reading.diagnostics):
             return None
         name = root.text("task") or path.stem
-        task = task_document.build(root, name, path.absolute().parent, (), self._reading.diagnostics)
-        return FoundTask(task, root) if task is not None else None
+        whole = with_rubric(root, (), self.rubrics)
+        if whole is None:
+            return None
+        task = task_document.build(whole, name, path.absolute().parent, (), self._reading.diagnostics)
+        return FoundTask(task, whole) if task is not None else None
+
+
+def with_rubric(task: Node, at: NodePath, rubrics: RubricLibrary) -> Node | None:
+    """A task document with the rubric that its `score:` names put into its place: scorers read no files.
+
+    None, with diagnostics, where no sound rubric answers to the name.
+    """
+    score = task.map["score"]
+    reference = score.get("rubric")
+    if reference is None or not isinstance(reference.content, str):
+        return task
+    found = rubrics.get(reference, (*at, "score", "rubric"))
+    if found is None:
+        return None
+    return Node({**task.map, "score": Node({"rubric": found.options}, score.place)}, task.place)
 
 
 def _is_path(text: str) -> bool:

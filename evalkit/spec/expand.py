@@ -14,7 +14,7 @@ from evalkit.spec import expand_diagnoses, expand_sweeps
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnosis_keys import TRAINING
 from evalkit.spec.diagnostics import did_you_mean
-from evalkit.spec.expand_policies import Policies
+from evalkit.spec.expand_policies import BUILT_IN, Policies
 from evalkit.spec.nodes import Node, Place, default, derived
 from evalkit.spec.nodes import Path as NodePath
 from evalkit.spec.reading import Reading
@@ -25,7 +25,7 @@ _SHORT_SUITE = "suite"
 _SOURCES = ("embedded", "hub", "path", "file")
 _MODEL_DEFAULTS = {"dtype": "auto", "device": "auto"}
 _LONGEST_NAME = 64
-_FOREIGN = ("judges", "rubrics", "budget")
+_FOREIGN = ("budget",)
 """Parts of the language of tomorrow: passed through as they are."""
 
 
@@ -63,6 +63,7 @@ class _Expander:
         self._define_models()
         self._define_suites()
         steps = self._steps()
+        judges = self._judges()
         stem = Path(self._main).name.partition(".")[0]
         parts = {
             "evalkit": root.map["evalkit"],
@@ -72,14 +73,27 @@ class _Expander:
             "void_budget": root.get("void_budget") or default(0.02),
             "models": Node(self._models, _place(root, "models")),
             "suites": Node(self._suites, _place(root, "suites")),
-            "policies": self._policies.node(),
+            "policies": self._with_rubrics(self._policies.node()),
             "steps": Node(steps, _place(root, "steps")),
             "sandbox": _with_defaults(root.get("sandbox"), {"kind": "docker"}),
             "report": self._report(),
             "cost": root.get("cost") or default({}),
         }
+        rubrics = self._tasks.rubrics.node()
+        if rubrics is not None:
+            parts["rubrics"] = rubrics
         kept = {key: root.map[key] for key in ("meta", "tasks", *_FOREIGN) if key in root.map}
-        return Node({**parts, **kept}, root.place)
+        return Node({**parts, **judges, **kept}, root.place)
+
+    def _judges(self) -> dict[str, Node]:
+        """The section, each judge with its policy, which is made where it is the built-in one."""
+        judges = self._root.get("judges")
+        if judges is None:
+            return {}
+        found = {name: _with_defaults(judge, {"policy": BUILT_IN}) for name, judge in judges.map.items()}
+        for name, judge in found.items():
+            self._policies.check_known(judge.map["policy"], ("judges", name, "policy"))
+        return {"judges": Node(found, judges.place)}
 
     def _define_models(self) -> None:
         models = self._root.get("models")
@@ -262,6 +276,20 @@ class _Expander:
         uses = {category: Node({**use.map, **own}, use.place) for category, use in suite.map.items()}
         self._suites[name] = Node(uses, node.place)
         return derived(name, reference.place)
+
+    def _with_rubrics(self, policies: Node) -> Node:
+        """The policies with each rubric by its name, also where it was named by its path."""
+        entries = dict(policies.map)
+        for name, policy in entries.items():
+            select = policy.get("select")
+            reference = select.get("rubric") if select is not None else None
+            if select is None or reference is None:
+                continue
+            found = self._tasks.rubrics.get(reference, ("policies", name, "select", "rubric"))
+            if found is not None:
+                named = Node({**select.map, "rubric": derived(found.rubric.name, reference.place)}, select.place)
+                entries[name] = Node({**policy.map, "select": named}, policy.place)
+        return Node(entries, policies.place)
 
     def _report(self) -> Node:
         node = self._root.get("report")

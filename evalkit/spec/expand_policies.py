@@ -64,10 +64,11 @@ class Policies:
             if own is not None:
                 chosen.setdefault(category, own)
         for category, node in chosen.items():
-            self._check_known(node, (*path, category) if given is not None and given.is_map else path)
+            self.check_known(node, (*path, category) if given is not None and given.is_map else path)
         return Node(chosen, given.place if given else None)
 
-    def _check_known(self, node: Node, path: Path) -> None:
+    def check_known(self, node: Node, path: Path) -> None:
+        """Say where no policy has this name; the built-in one is made when it is first named."""
         if node.content == BUILT_IN:
             self._known.setdefault(BUILT_IN, self._long(derived({}, None), ("policies", BUILT_IN)))
         elif node.content not in self._known:
@@ -103,9 +104,9 @@ class Policies:
         given = [key for key in _PICKERS if key in entries]
         if given == ["rubric"] or given == ["judge"]:
             entries["by"] = derived(given[0], entries[given[0]].place)
-        elif set(given) == {"by", "rubric"} and entries["by"].content == "rubric":
+        elif len(given) == 2 and given[0] == "by" and entries["by"].content == given[1]:
             pass  # the long form itself
-        elif given != ["by"]:
+        elif given != ["by"] or entries["by"].content in _PICKERS:
             message = "`select` names one of `by`, `rubric`, `judge`"
             self._diagnostics.error(node.place, path, message, hint="for example select: majority", at_key=True)
             entries.setdefault("by", default("first"))

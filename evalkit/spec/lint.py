@@ -12,6 +12,8 @@ W009  a package of the sandbox that can move
 W010  a time limit by a reference program that no task names
 W011  groups that are made of a model's own results (`circular.py`)
 W012  more files of recorded answers than answers are asked for
+W013  a rubric that measures length and keywords only (`rubric_library.py`)
+W014  a judge that is the model whose answers it judges (`judging.py`)
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 
 from evalkit.core.types import Json
-from evalkit.spec import circular, scalars
+from evalkit.spec import circular, judging, scalars
 from evalkit.spec.diagnostics import LINE_BREAK, Diagnostic, Diagnostics
 from evalkit.spec.nodes import Node, Path, walk
 from evalkit.spec.references import used_names
@@ -45,6 +47,7 @@ def lint(written: Node, long: Node, diagnostics: Diagnostics) -> None:
     _small_samples(long, diagnostics)
     _movable_packages(long, diagnostics)
     _unread_files(long, diagnostics)
+    judging.lint(long, diagnostics)
     budget = long.map["void_budget"]
     if budget.content > _LARGE_VOID_BUDGET:
         message = f"with {budget.content:.0%} of the answers missing a step still passes"

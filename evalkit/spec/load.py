@@ -20,16 +20,19 @@ from evalkit.spec import (
     lint,
     overrides,
     references,
+    rubric_library,
     task_document,
     typed,
 )
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostic, did_you_mean
 from evalkit.spec.expand import expand
-from evalkit.spec.model import Spec, Task
+from evalkit.spec.model import Rubric, Spec, Task
 from evalkit.spec.nodes import Node, Span, find, format_path, parse_path, walk
 from evalkit.spec.nodes import Path as NodePath
 from evalkit.spec.reading import Reading
+from evalkit.spec.rubric_library import RubricLibrary
+from evalkit.spec.schemas import Kind
 from evalkit.spec.validate import prune, validate
 
 _INDEPENDENT = ("unknown ", "there is no ", "the suite ", "the task ")
@@ -77,6 +80,15 @@ class LoadedTask(Struct, frozen=True):
     files: tuple[Path, ...]
 
 
+class LoadedRubric(Struct, frozen=True):
+    """A rubric file that was read. `rubric` is None when there is an error among the diagnostics."""
+
+    rubric: Rubric | None
+    diagnostics: tuple[Diagnostic, ...]
+    sources: dict[str, str]
+    files: tuple[Path, ...]
+
+
 def load_spec(path: Path, sets: Sequence[str] = ()) -> Loaded:
     """Read a spec with `--set` overrides. Never raises for what is wrong in a file: that is in the diagnostics."""
     reading = Reading()
@@ -97,23 +109,46 @@ def load_task_file(path: Path) -> LoadedTask:
     task = None
     if root is not None and not validate(root, "task", reading.diagnostics):
         name, folder = root.text("task") or "", found.path.absolute().parent
-        task = task_document.build(root, name, folder, (), reading.diagnostics)
+        whole = catalog.with_rubric(root, (), RubricLibrary(None, found.shown, reading))
+        task = task_document.build(whole, name, folder, (), reading.diagnostics) if whole is not None else None
         if task is not None:
             lint.lint_task(root, (), reading.diagnostics)
     diagnostics = lint.silence(reading.diagnostics.all(), reading.sources)
     return LoadedTask(task, diagnostics, reading.sources, tuple(reading.paths.values()))
 
 
-def check(path: Path, sets: Sequence[str] = ()) -> Loaded | LoadedTask:
-    """Read a spec or a task file, whichever it is: a task file has the key `task`."""
-    return load_task_file(path) if is_task_file(path) else load_spec(path, sets)
+def load_rubric_file(path: Path) -> LoadedRubric:
+    """Read a rubric file on its own."""
+    reading = Reading()
+    found = catalog.find_document(path)
+    root = reading.document(found.shown, found.path, found.hint)
+    rubric = None
+    if root is not None and not validate(root, "rubric", reading.diagnostics):
+        rubric = rubric_library.build(root, root.text("rubric") or "", (), reading.diagnostics)
+    diagnostics = lint.silence(reading.diagnostics.all(), reading.sources)
+    made = rubric.rubric if rubric is not None else None
+    return LoadedRubric(made, diagnostics, reading.sources, tuple(reading.paths.values()))
+
+
+def check(path: Path, sets: Sequence[str] = ()) -> Loaded | LoadedTask | LoadedRubric:
+    """Read a spec, a task file or a rubric file: a task file has the key `task`, a rubric file the key `rubric`."""
+    kind = _kind(path)
+    if kind == "spec":
+        return load_spec(path, sets)
+    return load_task_file(path) if kind == "task" else load_rubric_file(path)
 
 
 def is_task_file(path: Path) -> bool:
     """True for a file whose document has the key `task`."""
+    return _kind(path) == "task"
+
+
+def _kind(path: Path) -> Kind:
     found = catalog.find_document(path)
     root = Reading().read(found.shown, found.path)
-    return root is not None and "task" in root.map
+    if root is None:
+        return "spec"
+    return "task" if "task" in root.map else "rubric" if "rubric" in root.map else "spec"
 
 
 class _Load:
@@ -141,7 +176,7 @@ class _Load:
         if wrong:
             self._check_the_rest(root, wrong)
             return None
-        self._tasks = TaskLibrary(root.get("tasks"), self._main, self._reading)
+        self._tasks = TaskLibrary(root, self._main, self._reading)
         self._long = expand(root, self._main, self._tasks, self._reading)
         references.check(self._long, self._tasks, diagnostics)
         if not diagnostics.failed:  # a name that was misspelt leaves another one unused
@@ -173,7 +208,7 @@ class _Load:
         aside = self._reading.aside()
         if validate(rest, "spec", aside.diagnostics):
             return
-        tasks = TaskLibrary(rest.get("tasks"), self._main, aside)
+        tasks = TaskLibrary(rest, self._main, aside)
         references.check(expand(rest, self._main, tasks, aside), tasks, aside.diagnostics)
         availability.check(rest, aside.diagnostics)
         missing = {f"'{key}'" for path in wrong for key in _keys_below(root, path)}
@@ -191,7 +226,8 @@ class _Load:
             return (folder / Path(text).expanduser()).resolve()
 
         used = {name: found.task for name, found in tasks.used.items()}
-        return typed.spec(long.plain(), used, tasks.called, resolve, self._main)
+        rubrics = {name: found.rubric for name, found in tasks.rubrics.used.items()}
+        return typed.spec(long.plain(), used, tasks.called, rubrics, resolve, self._main)
 
     def _as_written(self, diagnostics: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
         """Paths of the long form, where they differ, as the paths of the document that people wrote."""

@@ -57,6 +57,19 @@ class Policy(Struct, frozen=True):
         return self.best_of or self.samples
 
 
+class JudgeRule(Struct, frozen=True):
+    """A judge: `model` answers what is asked about an answer, its own questions (`ask`) or those of a rubric.
+
+    `prompt` is a template in the place of the built-in one, `policy` how it is asked where it has to write.
+    """
+
+    name: str
+    model: str
+    ask: tuple[str, ...] = ()
+    policy: str = "greedy"
+    prompt: str | None = None
+
+
 class BenchStep(Struct, frozen=True, tag="bench"):
     """Ask `model` every item of `suite` and score the answers.
 
@@ -108,7 +121,7 @@ class Spec(Struct, frozen=True):
     """One spec in long form, every reference checked.
 
     `tasks` holds every task document in use, by name. `seed` is the one all others derive from.
-    `void_budget` is the share of void samples that a step survives. `rubrics` are the options of each, by name.
+    `void_budget` is the share of void samples that a step survives. `rubrics` are those in use, by name.
     """
 
     name: str
@@ -124,7 +137,31 @@ class Spec(Struct, frozen=True):
     seed: int = 0
     void_budget: float = 0.02
     path: str = ""
-    rubrics: dict[str, dict[str, Json]] = {}
+    rubrics: dict[str, Rubric] = {}
+    judges: dict[str, JudgeRule] = {}
+
+
+class Rubric(Struct, frozen=True):
+    """A rubric in use: its `criteria` as they are written, each checked. `turn` counts from 1; None is the last.
+
+    `oracle`: it reads verdicts or gold answers.
+    """
+
+    name: str
+    criteria: tuple[Json, ...]
+    scale: Literal["normalised", "raw"] = "normalised"
+    turn: int | None = None
+    judge: str | None = None
+    oracle: bool = False
+    about: str = ""
+    source: str = ""
+    license: str = ""
+
+    @property
+    def options(self) -> dict[str, Json]:
+        """What a scorer or a selector is made of."""
+        given = {"rubric": self.name, "criteria": list(self.criteria), "scale": self.scale}
+        return {**given, **{key: one for key, one in (("turn", self.turn), ("judge", self.judge)) if one is not None}}
 
 
 class RowRange(Struct, frozen=True):

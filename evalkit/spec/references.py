@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evalkit.spec import diagnosis_keys, diagnosis_reads
+from evalkit.spec import diagnosis_keys, diagnosis_reads, judging
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
@@ -38,6 +38,7 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
                 diagnostics.error(use.place, use.path, message, hint=f"bench steps: {benches or 'none'}")
         _check_named(step.get("judge"), (*at, "judge"), long.get("judges"), "judge", diagnostics)
     _check_selects(long, diagnostics)
+    judging.check(long, models, diagnostics)
     _check_data(steps, diagnostics)
     diagnosis_keys.check(steps, diagnostics)
     diagnosis_reads.check(long, diagnostics)
@@ -104,7 +105,6 @@ def _check_selects(long: Node, diagnostics: Diagnostics) -> None:
         select = policy.get("select")
         if select is not None:
             path: Path = ("policies", name, "select")
-            _check_named(select.get("rubric"), (*path, "rubric"), long.get("rubrics"), "rubric", diagnostics)
             _check_named(select.get("judge"), (*path, "judge"), long.get("judges"), "judge", diagnostics)
 
 
@@ -206,6 +206,7 @@ def used_names(long: Node) -> set[tuple[str, str]]:
     used |= {("models", judge.text("model") or "") for judge in _entries(long, "judges").values()}
     used |= {("policies", judge.text("policy") or "") for judge in _entries(long, "judges").values()}
     used |= {("models", name) for model in long.map["models"].map.values() for name in _parts(model)}
+    used |= {("judges", name) for name in judging.named(long)}
     used |= {("rubrics", node.content) for path, node in walk(long) if path[-1:] == ("rubric",) and not node.is_map}
     named = [node.content for path, node in walk(long) if path[-1:] == ("task",) and path[:1] != ("tasks",)]
     used |= {("tasks", name) for name in named if isinstance(name, str)}  # a suite may call a category `task`

@@ -10,7 +10,7 @@ from typing import Literal
 from evalkit.core import registry
 from evalkit.core.types import Json
 
-Kind = Literal["spec", "task"]
+Kind = Literal["spec", "task", "rubric"]
 
 _VARIABLE = r"\$\{"
 
@@ -33,9 +33,13 @@ def _document(kind: Kind) -> dict[str, Json]:
     if kind == "spec":
         schema["properties"]["tasks"]["additionalProperties"] = {"$ref": "#/$defs/task"}
         schema["$defs"].update(_shipped("task")["$defs"])
+        rubrics = schema["properties"]["rubrics"]["additionalProperties"]
+        rubrics["items"], rubrics["then"] = {"$ref": "#/$defs/criterion"}, {"$ref": "#/$defs/rubric"}
+        schema["$defs"].update(_shipped("rubric")["$defs"])
         _add(schema["$defs"]["model_map"]["properties"]["engine"]["enum"], registry.names("engines"))
         _add(schema["properties"]["sandbox"]["properties"]["kind"]["enum"], registry.names("sandboxes"))
-    _add(schema["$defs"]["task"]["properties"]["score"]["propertyNames"]["enum"], registry.names("scorers"))
+    if kind != "rubric":
+        _add(schema["$defs"]["task"]["properties"]["score"]["propertyNames"]["enum"], registry.names("scorers"))
     return schema
 
 

@@ -10,8 +10,10 @@ from evalkit.core.types import Json, Model
 from evalkit.spec.model import (
     BenchStep,
     DiagnoseStep,
+    JudgeRule,
     Policy,
     Report,
+    Rubric,
     SampleRule,
     Spec,
     Step,
@@ -27,7 +29,9 @@ _SOURCE = ("embedded", "hub", "revision", "path", "file", "fields")
 _PATHS = ("path", "file")
 
 
-def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Resolve, path: str) -> Spec:
+def spec(
+    long: Json, tasks: dict[str, Task], names: dict[str, str], rubrics: dict[str, Rubric], resolve: Resolve, path: str
+) -> Spec:
     """The typed spec. `names` maps each task reference of the long form to the task's name."""
     return Spec(
         name=long["name"],
@@ -43,7 +47,8 @@ def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Res
         seed=int(long["seed"]),
         void_budget=float(long["void_budget"]),
         path=path,
-        rubrics={name: {"criteria": criteria} for name, criteria in long.get("rubrics", {}).items()},
+        rubrics=rubrics,
+        judges={name: _judge(name, judge) for name, judge in long.get("judges", {}).items()},
     )
 
 
@@ -95,6 +100,10 @@ def _policy(name: str, policy: Json) -> Policy:
     settings = {key: value for key, value in policy.items() if key not in ("stop", "select", "meta")}
     select = Select(**policy["select"]) if "select" in policy else None
     return Policy(name=name, stop=tuple(policy["stop"]), select=select, **settings)
+
+
+def _judge(name: str, judge: Json) -> JudgeRule:
+    return JudgeRule(name, judge["model"], tuple(judge.get("ask", ())), judge["policy"], judge.get("prompt"))
 
 
 _ROLES = ("of", "greedy", "again", "scores")

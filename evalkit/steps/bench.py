@@ -30,6 +30,7 @@ from evalkit.core.types import (
     SamplingParams,
 )
 from evalkit.spec.model import BenchStep, Policy
+from evalkit.steps.judges import Judge
 
 _Item = TypeVar("_Item")
 
@@ -38,6 +39,7 @@ class Arm(Struct, frozen=True):
     """One task of a bench, ready to be asked: its samples, its sampling, its scorer.
 
     `origin` says in words where the rows came from, `sha256` is their digest; `shots_*` of the examples' rows.
+    `judge` answers what the `selector` asks.
     """
 
     category: str
@@ -52,6 +54,7 @@ class Arm(Struct, frozen=True):
     shots_origin: str = ""
     shots_sha256: str = ""
     selector: Selector | None = None
+    judge: Judge | None = None
 
     @property
     def weighs(self) -> bool:

@@ -7,11 +7,14 @@ from itertools import groupby, repeat
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from evalkit.core.digest import digest_text
-from evalkit.core.ports import Selector, Store
+from evalkit.core.judging import Judged
+from evalkit.core.ports import Store
 from evalkit.core.selection import Candidate
-from evalkit.core.types import Choice, Completion, Execution, Request, SampleRow, Score, Void, Weighed
+from evalkit.core.types import Choice, Completion, Execution, Request, Sample, SampleRow, Score, Void, Weighed
+from evalkit.steps.asking import Heard, hear
 from evalkit.steps.bench import Arm, Bench, Cell, Trial, cells, chunks, limits_of, trial_of
 from evalkit.steps.choosing import pick
 from evalkit.steps.turns import reached
@@ -25,9 +28,9 @@ def rows(bench: Bench, store: Store, identity: str) -> Iterator[SampleRow]:
         answers = arm.policy.answers  # the candidates of an item stay together
         for some in chunks(cells(bench, arm), max(1, _CHUNK // answers) * answers):
             known = list(_known(bench, arm, some, store, identity))
-            picked = _picked(arm, arm.selector, known) if arm.selector is not None else repeat(_COUNTS)
-            for one, (selected, choice) in zip(known, picked, strict=False):
-                yield _row(bench, arm, one, selected, choice)
+            picked = _picked(bench, arm, known, store) if arm.selector is not None else repeat(_Mark())
+            for one, mark in zip(known, picked, strict=False):
+                yield _row(bench, arm, one, mark)
 
 
 class _Tried(Struct, frozen=True):
@@ -63,29 +66,67 @@ def _known(bench: Bench, arm: Arm, some: Sequence[Cell], store: Store, identity:
         yield _Known(cell, completion, known, _score(arm, cell, completion, known, voids))
 
 
-_Mark = tuple[bool, Choice | None]
-"""Whether the verdict of a completion counts, and what the selector made of it."""
-_COUNTS: _Mark = (True, None)
+class _Mark(Struct, frozen=True):
+    """Whether the verdict of a completion counts, and what the selector and its judge made of it. `void`: it would
+    count, and what was to pick it is missing."""
+
+    selected: bool = True
+    choice: Choice | None = None
+    judged: Judged | None = None
+    void: str | None = None
 
 
-def _picked(arm: Arm, selector: Selector, known: Sequence[_Known]) -> Iterator[_Mark]:
+class _Offered(Struct, frozen=True):
+    """A completion that came, as a candidate, with what a judge said of it."""
+
+    place: int
+    candidate: Candidate
+    heard: Heard | None
+
+
+def _picked(bench: Bench, arm: Arm, known: Sequence[_Known], store: Store) -> Iterator[_Mark]:
     """One mark for each completion. What never came is no candidate; where nothing came, the item's void stands in the
     first one's place."""
+    came = [(one.cell.sample, _candidate(one, one.completion)) for one in known if one.completion is not None]
+    heard = iter(hear(bench, arm, came, store))
     for _, group in groupby(known, lambda one: one.cell.sample.id):
         some = list(group)
-        places = [place for place, one in enumerate(some) if one.completion is not None]
-        picked = pick(selector, arm.policy, some[0].cell.sample, [_candidate(some[place]) for place in places])
-        marks: dict[int, _Mark] = {
-            place: (index == picked.place, choice)
-            for index, (place, choice) in enumerate(zip(places, picked.choices, strict=True))
+        offered = [
+            _offered(place, _candidate(one, one.completion), next(heard))
+            for place, one in enumerate(some)
+            if one.completion is not None
+        ]
+        marks = _chosen(arm, some[0].cell.sample, offered)
+        yield from (marks.get(place, _Mark(not offered and place == 0)) for place in range(len(some)))
+
+
+def _chosen(arm: Arm, sample: Sample, offered: Sequence[_Offered]) -> dict[int, _Mark]:
+    """The marks of an item's candidates, by place. Where a judge's answer is missing nothing is picked: the item's void
+    stands in the place of its first candidate."""
+    assert arm.selector is not None
+    judged = [one.heard.judged if one.heard is not None else None for one in offered]
+    missing = next((one.heard.void for one in offered if one.heard is not None and one.heard.void is not None), None)
+    if missing is not None:
+        first = offered[0].place
+        return {
+            one.place: _Mark(one.place == first, None, cost, f"judge: {missing}" if one.place == first else None)
+            for one, cost in zip(offered, judged, strict=True)
         }
-        yield from (marks.get(place, (not places and place == 0, None)) for place in range(len(some)))
+    picked = pick(arm.selector, arm.policy, sample, [one.candidate for one in offered])
+    return {
+        one.place: _Mark(index == picked.place, choice, cost)
+        for index, (one, choice, cost) in enumerate(zip(offered, picked.choices, judged, strict=True))
+    }
 
 
-def _candidate(known: _Known) -> Candidate:
-    assert known.completion is not None
+def _candidate(known: _Known, completion: Completion) -> Candidate:
     cell, score = known.cell, known.score
-    return Candidate(cell.request.index, known.completion, cell.earlier, score.answer, score)
+    return Candidate(cell.request.index, completion, cell.earlier, score.answer, score)
+
+
+def _offered(place: int, candidate: Candidate, heard: Heard | None) -> _Offered:
+    told = candidate if heard is None else replace(candidate, marks=heard.marks)
+    return _Offered(place, told, heard)
 
 
 def _look_up(trials: Sequence[Trial], store: Store) -> dict[str, _Tried]:
@@ -114,12 +155,15 @@ def _void(void: Void | None, otherwise: str) -> Score:
     return Score("void", None, reason=f"{void.by}: {void.reason}" if void else otherwise)
 
 
-def _row(bench: Bench, arm: Arm, known: _Known, selected: bool, choice: Choice | None) -> SampleRow:
-    cell, completion, tried, score = known.cell, known.completion, known.tried, known.score
+def _row(bench: Bench, arm: Arm, known: _Known, mark: _Mark) -> SampleRow:
+    cell, completion, tried = known.cell, known.completion, known.tried
+    score = known.score if mark.void is None else Score("void", None, reason=mark.void)
     execution = tried.execution
     turns = (*cell.earlier, completion) if completion else ()
     seconds = _sum(turn.seconds for turn in turns)
     usd = None if seconds is None or bench.usd_per_hour is None else seconds / 3600 * bench.usd_per_hour
+    if mark.judged is not None:
+        usd = _sum([usd, mark.judged.usd])
     return SampleRow(
         step=bench.step.name,
         task=arm.task,
@@ -127,7 +171,7 @@ def _row(bench: Bench, arm: Arm, known: _Known, selected: bool, choice: Choice |
         split=arm.split,
         id=cell.sample.id,
         sample=cell.request.index,
-        selected=selected,
+        selected=mark.selected,
         model=bench.model.name,
         policy=arm.policy.name,
         groups=cell.sample.groups,
@@ -166,7 +210,8 @@ def _row(bench: Bench, arm: Arm, known: _Known, selected: bool, choice: Choice |
         text_sha256=digest_text(completion.text) if completion else None,
         mean_logprob=completion.mean_logprob if completion else None,
         reward=completion.reward if completion else None,
-        choice=choice,
+        choice=mark.choice,
+        judged=mark.judged,
     )
 
 

@@ -44,6 +44,7 @@ def test_the_wheel_has_everything(tmp_path: Path) -> None:
         return done.stdout
 
     assert "no errors" in evalkit("check", "specs/quickstart.yaml")
+    assert "no errors" in evalkit("check", "specs/rubrics/verbosity.yaml")
     plan = evalkit("plan", "specs/quickstart.yaml")
     for task in ("arithmetic", "code_basics", "humaneval"):
         assert task in plan

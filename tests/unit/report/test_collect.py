@@ -17,6 +17,7 @@ from evalkit.core.runfolder import RunRecord
 from evalkit.core.types import Contribution, Limits, SampleRow, Share, Weighed
 from evalkit.report.collect import collect
 from evalkit.report.results import CriterionUse, LimitUse, Reading, Results, StepResults, decode, encode
+from evalkit.report.tallies import CriterionTally
 from evalkit.stats.intervals import estimate, wilson
 
 Build = Callable[..., SampleRow]
@@ -388,6 +389,14 @@ def test_what_other_rules_make_of_the_answers(row: Build) -> None:
     schema = json.loads(resources.files("evalkit.report").joinpath("schema/results.schema.json").read_text("utf-8"))
     jsonschema.validate(json.loads(encode(found)), schema)
     assert found == decode(encode(found))
+
+
+def test_criteria_without_an_end_have_no_share() -> None:
+    """Points are summed; there is nothing that they are a part of."""
+    tally = CriterionTally()
+    tally.add(Contribution(45.0, None, "3 of $.effects[*]"))
+    tally.add(Contribution(15.0, None))
+    assert tally.measure() == CriterionUse(2, 60.0, None, None, 0)
 
 
 def test_what_the_criteria_of_a_rubric_gave(row: Build) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from evalkit.core.diagnosis import Raised
 from evalkit.core.digest import digest_text
+from evalkit.core.judging import Judged
 from evalkit.core.runfolder import Lock, TaskLock
 from evalkit.core.selection import Select
 from evalkit.core.types import SampleRow, SamplingParams
@@ -46,6 +47,21 @@ def test_identical_candidates(row: Build) -> None:
     values = {"identical": 2, "items": 3, "answers": 3, "temperature": 0.8}
     assert raised(rows) == {"s": [Raised("identical_candidates", values, ("s/a", "s/b"), 2)]}
     assert raised(rows[3:]) == {"s": []}
+
+
+def test_a_judge_that_cannot_be_read(row: Build) -> None:
+    """From one answer in twenty on, with the items; fewer are told in numbers only."""
+
+    def judged(unread: int) -> list[SampleRow]:
+        return [
+            row(step="s", id=item, judged=Judged("careful", "u", 10, unread if item == "b" else 0)) for item in "ab"
+        ]
+
+    values = {"judges": "careful", "unread": 1, "questions": 20}
+    assert raised(judged(1))["s"] == [Raised("judge_unread", values, ("s/b",), 1)]
+    assert raised(judged(0))["s"] == []
+    many = [row(step="s", id="c", judged=Judged("careful", "u", 1)), *judged(1)]
+    assert raised(many)["s"] == []
 
 
 def test_greedy_answers_are_the_same_by_right(row: Build) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalkit.spec.diagnostics import render
-from evalkit.spec.load import Loaded, check
+from evalkit.spec.load import Loaded, LoadedRubric, LoadedTask, check
 
 VALID = Path(__file__).parents[2] / "specs/valid"
 TEXTS = [path.read_text("utf-8") for path in sorted(VALID.glob("*.yaml"))]
@@ -64,7 +64,13 @@ def test_broken_specs_are_explained(folder: Path, text: str, sets: list[str]) ->
     path = folder / "x.yaml"
     path.write_text(text, "utf-8")
     checked = check(path, sets)
-    value = checked.spec if isinstance(checked, Loaded) else checked.task
+    value = _value(checked)
     failed = any(found.severity == "error" for found in checked.diagnostics)
     assert failed == (value is None)
     assert bool(render(checked.diagnostics, checked.sources)) == bool(checked.diagnostics)
+
+
+def _value(loaded: Loaded | LoadedTask | LoadedRubric) -> object:
+    if isinstance(loaded, LoadedRubric):
+        return loaded.rubric
+    return loaded.spec if isinstance(loaded, Loaded) else loaded.task

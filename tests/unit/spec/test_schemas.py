@@ -15,7 +15,7 @@ from evalkit.spec import source
 from evalkit.spec.schemas import Kind, compiled, schema_document
 
 SPECS = Path(__file__).parents[2] / "specs"
-KINDS: tuple[Kind, ...] = ("spec", "task")
+KINDS: tuple[Kind, ...] = ("spec", "task", "rubric")
 _FORBIDDEN = {"oneOf", "anyOf", "not", "unevaluatedProperties", "unevaluatedItems", "dependentRequired", "prefixItems"}
 
 
@@ -77,7 +77,7 @@ def test_valid_files_are_valid_in_both_drafts(path: Path) -> None:
     text, _ = source.decode(path.read_bytes(), path.name)
     root = source.parse(text, path.name).node
     assert root is not None
-    kind: Kind = "task" if "task" in root.map else "spec"
+    kind: Kind = "task" if "task" in root.map else "rubric" if "rubric" in root.map else "spec"
     plain = root.plain()
     assert list(Draft7Validator(schema_document(kind)).iter_errors(plain)) == []
     assert list(Draft202012Validator(schema_document(kind)).iter_errors(plain)) == []

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from evalkit import assets
-from evalkit.spec import catalog
+from evalkit.spec import catalog, rubric_library
 from evalkit.spec.diagnostics import render
-from evalkit.spec.load import Loaded, LoadedTask, check
+from evalkit.spec.load import Loaded, LoadedRubric, LoadedTask, check
 
 SPECS = Path(__file__).parents[2] / "specs"
 Golden = Callable[[Path, str], None]
@@ -26,16 +26,20 @@ def _in_specs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
     monkeypatch.chdir(SPECS)
     monkeypatch.setattr(assets, "folder", lambda name: tmp_path / name)
     catalog.shipped_tasks.cache_clear()
+    rubric_library.shipped_rubrics.cache_clear()
     yield
     catalog.shipped_tasks.cache_clear()
+    rubric_library.shipped_rubrics.cache_clear()
 
 
-def _check(folder: str, name: str) -> Loaded | LoadedTask:
+def _check(folder: str, name: str) -> Loaded | LoadedTask | LoadedRubric:
     sets = Path(folder, f"{name}.set")
     return check(Path(folder, f"{name}.yaml"), sets.read_text("utf-8").splitlines() if sets.exists() else [])
 
 
-def _value(loaded: Loaded | LoadedTask) -> object:
+def _value(loaded: Loaded | LoadedTask | LoadedRubric) -> object:
+    if isinstance(loaded, LoadedRubric):
+        return loaded.rubric
     return loaded.spec if isinstance(loaded, Loaded) else loaded.task
 
 
