@@ -6,7 +6,7 @@ Nothing is generated, no model library is imported, no engine started: a plan co
 from __future__ import annotations
 
 from evalkit.core.types import Fingerprint
-from evalkit.plan.costs import planned_bench, planned_diagnosis
+from evalkit.plan.costs import planned_diagnosis, planned_step
 from evalkit.plan.locks import model_lock, task_locks
 from evalkit.plan.needs import order, restricted
 from evalkit.plan.planned import Plan, PlannedStep, PlannedTask, Sources
@@ -31,13 +31,13 @@ def make(spec: Spec, sources: Sources) -> Plan:
     fingerprints: dict[str, Fingerprint] = {}
     steps = [spec.steps[name] for name in order(spec)]
     benches = {step.name: prepare(spec, step, sources, fingerprints) for step in steps if isinstance(step, BenchStep)}
-    check_recorded(list(benches.values()))
+    check_recorded([bench for some in benches.values() for bench in some])
     return Plan(
         spec,
         tuple(
             planned_diagnosis(step)
             if isinstance(step, DiagnoseStep)
-            else planned_bench(spec, benches[step.name], sources)
+            else planned_step(spec, benches[step.name], sources)
             for step in steps
         ),
     )

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from evalkit.core import registry
 from evalkit.core.errors import SpecError
 from evalkit.core.ports import Scorer, Selector
-from evalkit.core.types import Fingerprint, Json, Limits, Sample
+from evalkit.core.types import Fingerprint, Json, Limits, Model, Sample
 from evalkit.plan.planned import Sources
+from evalkit.plan.routes import routed
 from evalkit.spec.model import BenchStep, Policy, Spec, TaskUse, sampling
 from evalkit.steps.bench import Arm, Bench
 from evalkit.tasks.datasets import read_rows
@@ -18,12 +19,24 @@ from evalkit.tasks.shots import shots_of
 _REFERENCE_RULE = ("reference_factor", "reference_floor_s")
 
 
-def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[str, Fingerprint]) -> Bench:
-    """Look up everything that a bench step names. `fingerprints` remembers models seen before."""
-    model = spec.models[step.model]
-    if model.name not in fingerprints:
-        fingerprints[model.name] = registry.load("engines", model.engine).fingerprint(model)
+def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[str, Fingerprint]) -> tuple[Bench, ...]:
+    """Look up everything that a bench step names: a bench for each model that it asks, in the order in which they are
+    asked. `fingerprints` remembers models seen before."""
     arms = tuple(_arm(spec, step, use, sources) for use in spec.suites[step.suite])
+
+    def bench(name: str, asked: tuple[Arm, ...]) -> Bench:
+        model = spec.models[name]
+        if name not in fingerprints:
+            fingerprints[name] = registry.load("engines", model.engine).fingerprint(model)
+        _check_weighing(model, asked)
+        return Bench(step, model, fingerprints[name], asked, sources.salt, spec.cost.get("gpu_hour"))
+
+    if step.model in spec.routes:
+        return routed(spec, step.model, arms, bench, sources.notify)
+    return (bench(step.model, arms),)
+
+
+def _check_weighing(model: Model, arms: Sequence[Arm]) -> None:
     weighing = [arm for arm in arms if arm.weighs]
     for arm in weighing:
         if arm.selector is not None:
@@ -34,7 +47,6 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
             raise SpecError(message, hint="ask one turn, or score by the letter that is written")
     if weighing:
         registry.load("engines", model.engine).check_weighing(model)
-    return Bench(step, model, fingerprints[model.name], arms, sources.salt, spec.cost.get("gpu_hour"))
 
 
 def check_recorded(benches: Sequence[Bench]) -> None:

@@ -10,7 +10,7 @@ from evalkit.core import runfolder
 from evalkit.core.runfolder import RunRecord
 from evalkit.fetch.cache import write_file
 from evalkit.report import page
-from evalkit.report.collect import Collector
+from evalkit.report.collect import Collector, asked_models
 from evalkit.report.diagnosed import Diagnoses
 from evalkit.report.excerpts import Excerpts
 from evalkit.report.folder import read_lock, read_rows, read_run
@@ -26,7 +26,7 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
     Raises DataError when the folder is not a run folder or a line of it cannot be read.
     """
     run, lock = record or read_run(folder), read_lock(folder)
-    collector, excerpts, diagnoses = Collector(), Excerpts(), Diagnoses(lock)
+    collector, excerpts, diagnoses = Collector(asked_models(lock)), Excerpts(), Diagnoses(lock)
     with ParquetFile(folder / runfolder.PARQUET) as parquet:
         for row in read_rows(folder):
             collector.add(row)

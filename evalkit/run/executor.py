@@ -103,8 +103,8 @@ def _settle(folder: RunFolder, order: Order, filled: _Filled, publish: Publish) 
 
 
 def _counted(filled: _Filled, totals: Counter[str], voids: Counter[str]) -> Iterator[SampleRow]:
-    for bench in filled.plan.benches:
-        for row in rows(bench, filled.store, filled.sandbox.identity):
+    for part in filled.plan.parts:
+        for row in rows(part, filled.store, filled.sandbox.identity):
             totals[row.step] += 1
             voids[row.step] += row.outcome == "void"
             yield row

@@ -177,7 +177,7 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
     """`evalkit.lock`: everything that decides the results, as digests and names."""
     return Lock(
         spec=spec_sha256,
-        tasks=tuple(task for bench in plan.benches for task in task_locks(plan.spec, bench)),
+        tasks=tuple(task for part in plan.parts for task in task_locks(plan.spec, part)),
         models={bench.model.name: model_lock(bench) for bench in plan.benches},
         sandbox=sandbox.identity or None,
         sandbox_parts=sandbox.parts,
@@ -187,6 +187,7 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
             for step in (plan.spec.steps[planned.name] for planned in plan.steps)
             if isinstance(step, DiagnoseStep)
         ),
+        routes={bench.route: plan.spec.routes[bench.route] for bench in plan.benches if bench.route},
     )
 
 

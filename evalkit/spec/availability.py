@@ -15,7 +15,6 @@ _DIAGNOSES = ("ties",)
 _SECTIONS = ("judges", "budget")
 _POLICY_KEYS = ("format",)
 _STEP_KEYS = ("when", "expect", "require")
-_MODEL_KEYS = ("route",)
 _TEMPLATE = ".md.j2"
 
 
@@ -30,8 +29,6 @@ def check(root: Node, diagnostics: Diagnostics) -> None:
         if select is not None and select.is_map:
             _refuse(select, (*path, "select"), "judge", "`judge` in `select`", diagnostics)
     for path, model in _models(root):
-        for key in _MODEL_KEYS:
-            _refuse(model, path, key, "a model made of others (`route`)", diagnostics)
         _check_engine(model, path, diagnostics)
     _check_template(root.get("report"), diagnostics)
     for name, step in _entries(root, "steps"):

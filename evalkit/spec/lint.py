@@ -25,6 +25,7 @@ from evalkit.spec import circular, scalars
 from evalkit.spec.diagnostics import LINE_BREAK, Diagnostic, Diagnostics
 from evalkit.spec.nodes import Node, Path, walk
 from evalkit.spec.references import used_names
+from evalkit.spec.routes import part_names
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _IGNORE = re.compile(r"#\s*evalkit:\s*ignore\[([^\]]*)\]")
@@ -102,8 +103,8 @@ def _unread_files(long: Node, diagnostics: Diagnostics) -> None:
     most: dict[str, int] = {}
     for step in long.map["steps"].map.values():
         if "bench" in step.map:
-            asker = step.text("model") or ""
-            most[asker] = max([most.get(asker, 0), *_answers(step, long)])
+            for asker in part_names(long.map["models"], step.text("model") or ""):
+                most[asker] = max([most.get(asker, 0), *_answers(step, long)])
     for name, model in long.map["models"].map.items():
         files, read = model.get("file"), most.get(name, 0)
         if files is not None and 0 < read < len(files.items):

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from evalkit.core.routing import Route
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Message, Model, SamplingParams
 
@@ -58,7 +59,7 @@ class Policy(Struct, frozen=True):
 
 
 class BenchStep(Struct, frozen=True, tag="bench"):
-    """Ask `model` every item of `suite` and score the answers.
+    """Ask `model`, or a route between models, every item of `suite` and score the answers.
 
     `policy` maps a category to a policy's name; `default` is the rest.
     """
@@ -94,6 +95,7 @@ class Spec(Struct, frozen=True):
 
     `tasks` holds every task document in use, by name. `seed` is the one all others derive from.
     `void_budget` is the share of void samples that a step survives. `rubrics` are the options of each, by name.
+    `routes` are the models that are made of others.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Spec(Struct, frozen=True):
     void_budget: float = 0.02
     path: str = ""
     rubrics: dict[str, dict[str, Json]] = {}
+    routes: dict[str, Route] = {}
 
 
 class RowRange(Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from evalkit.core.routing import Escalation, Route, RouteRule
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Model
 from evalkit.spec.model import BenchStep, DiagnoseStep, Policy, Report, SampleRule, Spec, Step, Task, TaskUse
@@ -21,7 +22,7 @@ def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Res
     return Spec(
         name=long["name"],
         about=long["about"],
-        models={name: _model(name, model, resolve) for name, model in long["models"].items()},
+        models={name: _model(name, model, resolve) for name, model in long["models"].items() if "route" not in model},
         suites={name: _suite(suite, names) for name, suite in long["suites"].items() if _is_complete(suite)},
         policies={name: _policy(name, policy) for name, policy in long["policies"].items()},
         steps={name: _step(name, step) for name, step in long["steps"].items()},
@@ -33,7 +34,20 @@ def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Res
         void_budget=float(long["void_budget"]),
         path=path,
         rubrics={name: {"criteria": criteria} for name, criteria in long.get("rubrics", {}).items()},
+        routes={name: _route(model["route"]) for name, model in long["models"].items() if "route" in model},
     )
+
+
+def _route(route: Json) -> Route:
+    if "rules" in route:
+        whens = (
+            (rule["model"], {name: tuple(values) for name, values in rule.get("when", {}).items()})
+            for rule in route["rules"]
+        )
+        return Route(rules=tuple(RouteRule(model, when) for model, when in whens))
+    [(by, given)] = route["when"].items()
+    when = Escalation(by, float(given["below"]), given.get("name"))
+    return Route(first=route["first"], then=route["then"], when=when)
 
 
 def _model(name: str, model: Json, resolve: Resolve) -> Model:
@@ -86,7 +100,7 @@ def _policy(name: str, policy: Json) -> Policy:
     return Policy(name=name, stop=tuple(policy["stop"]), select=select, **settings)
 
 
-_ROLES = ("of", "greedy", "again", "scores")
+_ROLES = ("of", "first", "then", "greedy", "again", "scores")
 
 
 def _step(name: str, step: Json) -> Step:
