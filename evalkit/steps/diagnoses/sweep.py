@@ -16,7 +16,7 @@ from evalkit.core.diagnosis import Column, Diagnosis, DiagnosisTable, Figure, Se
 from evalkit.core.runfolder import DiagnosisLock
 from evalkit.core.types import SampleRow
 from evalkit.stats.intervals import Estimate, estimate
-from evalkit.stats.paired import discordant, mcnemar_exact
+from evalkit.stats.paired import discordant, mcnemar_exact, sign_flip_p
 
 _WHOLE = ""
 """The place of all categories together: no category is called so."""
@@ -34,8 +34,9 @@ _COLUMNS = (
     Column("USD", "usd"),
 )
 _ABOUT = (
-    "Items are paired with those of the first arm; p is the exact McNemar test where each item is solved or not. With "
-    "several arms some difference below 0.05 comes by chance: an arm chosen here has to be measured on other items."
+    "Items are paired with those of the first arm; p is the exact McNemar test where each item is solved or not, a "
+    "permutation of signs elsewhere. With several arms some difference below 0.05 comes by chance: an arm chosen here "
+    "has to be measured on other items."
 )
 
 _Item = tuple[str, str, str]
@@ -174,11 +175,11 @@ def _bounds(found: Estimate | None) -> tuple[float, float] | None:
 
 
 def _paired(first: Mapping[_Item, float], other: Mapping[_Item, float]) -> tuple[float | None, float | None]:
-    """The mean difference over the items of both, and its p where each item is solved or not."""
+    """The mean difference over the items of both, and its p."""
     common = [(first[item], other[item]) for item in first if item in other]
     if not common:
         return None, None
     difference = math.fsum(after - before for before, after in common) / len(common)
     if any(score not in (0.0, 1.0) for pair in common for score in pair):
-        return difference, None
+        return difference, sign_flip_p([after - before for before, after in common])
     return difference, mcnemar_exact(*discordant((before == 1.0, after == 1.0) for before, after in common))
