@@ -12,6 +12,7 @@ from typing import Protocol
 from evalkit.core.diagnosis import Diagnosis
 from evalkit.core.runfolder import DiagnosisLock
 from evalkit.core.types import SampleRow
+from evalkit.steps.diagnoses.route import RouteDiagnosis
 from evalkit.steps.diagnoses.sweep import Sweep
 
 
@@ -28,6 +29,7 @@ class Diagnoser(Protocol):
 
 
 KINDS: Mapping[str, Callable[[DiagnosisLock], Diagnoser]] = {
+    "route": RouteDiagnosis,
     "sweep": Sweep,
 }
 """Every kind by its name in the language."""
