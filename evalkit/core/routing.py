@@ -30,12 +30,16 @@ class Escalation(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True):
-    """Either `rules`, of which the first that fits decides, or `first` and `then` with `when` between them."""
+    """Either `rules`, of which the first that fits decides, or `first` and `then` with `when` between them.
+
+    `then_policy` is how the second model is asked, by its name; None is the way of the step.
+    """
 
     rules: tuple[RouteRule, ...] = ()
     first: str | None = None
     then: str | None = None
     when: Escalation | None = None
+    then_policy: str | None = None
 
 
 def as_text(value: Json) -> str:

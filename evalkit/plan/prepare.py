@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from evalkit.core import registry
 from evalkit.core.errors import SpecError
-from evalkit.core.ports import Scorer, Selector
+from evalkit.core.ports import Scorer
 from evalkit.core.types import Fingerprint, Json, Limits, Model, Sample
 from evalkit.plan.planned import Sources
-from evalkit.plan.routes import routed
-from evalkit.spec.model import BenchStep, Policy, Spec, TaskUse, sampling
+from evalkit.plan.routes import routed, selector_of
+from evalkit.spec.model import BenchStep, Spec, TaskUse, sampling
 from evalkit.steps.bench import Arm, Bench
 from evalkit.tasks.datasets import read_rows
 from evalkit.tasks.samples import check, samples
@@ -93,15 +93,6 @@ def _arm(spec: Spec, step: BenchStep, use: TaskUse, sources: Sources) -> Arm:
         shots_sha256=examples.sha256 if examples is not None else "",
         selector=selector_of(policy, spec),
     )
-
-
-def selector_of(policy: Policy, spec: Spec) -> Selector | None:
-    """What picks one of a policy's candidates; None where each answer counts."""
-    if policy.select is None:
-        return None
-    options = spec.rubrics[policy.select.rubric] if policy.select.rubric is not None else {}
-    made: Selector = registry.load("selectors", policy.select.by)(options)
-    return made
 
 
 def with_limits(options: dict[str, Json], sandbox: dict[str, Json]) -> dict[str, Json]:

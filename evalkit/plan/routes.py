@@ -10,7 +10,7 @@ from evalkit.core import registry
 from evalkit.core.errors import SpecError
 from evalkit.core.ports import Notify, Selector
 from evalkit.core.routing import Escalation
-from evalkit.spec.model import Spec
+from evalkit.spec.model import Policy, Spec, sampling
 from evalkit.steps.bench import Arm, Bench, Gate
 from evalkit.steps.routing import partition
 
@@ -35,13 +35,30 @@ def routed(spec: Spec, name: str, arms: tuple[Arm, ...], make: Make, notify: Not
     assert route.then is not None
     _check_answers(name, route.when, arms)
     first = replace(make(route.first, arms), route=name, gate=Gate(route.when, _rubric(spec, route.when)))
-    return (first, replace(make(route.then, arms), route=name, after=first))
+    later = arms if route.then_policy is None else tuple(_asked_by(spec, route.then_policy, arm) for arm in arms)
+    return (first, replace(make(route.then, later), route=name, after=first))
+
+
+def _asked_by(spec: Spec, name: str, arm: Arm) -> Arm:
+    """The arm under another policy."""
+    policy = spec.policies[name]
+    drawn = sampling(policy, spec.tasks[arm.task])
+    return replace(arm, policy=policy, sampling=drawn, selector=selector_of(policy, spec))
 
 
 def _rubric(spec: Spec, when: Escalation) -> Selector | None:
     if when.rubric is None:
         return None
     made: Selector = registry.load("selectors", "rubric")(spec.rubrics[when.rubric])
+    return made
+
+
+def selector_of(policy: Policy, spec: Spec) -> Selector | None:
+    """What picks one of a policy's candidates; None where each answer counts."""
+    if policy.select is None:
+        return None
+    options = spec.rubrics[policy.select.rubric] if policy.select.rubric is not None else {}
+    made: Selector = registry.load("selectors", policy.select.by)(options)
     return made
 
 

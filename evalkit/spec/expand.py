@@ -105,7 +105,7 @@ class _Expander:
         if not node.is_map:
             node = self._model_of_text(node, path)
         if "route" in node.map:
-            return long_route(node, path, self._diagnostics)
+            return long_route(node, path, self._policies, self._diagnostics)
         given = [source for source in _SOURCES if source in node.map]
         engine = node.text("engine")
         if engine in (None, "transformers", "replay", "vllm"):

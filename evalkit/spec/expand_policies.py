@@ -64,10 +64,11 @@ class Policies:
             if own is not None:
                 chosen.setdefault(category, own)
         for category, node in chosen.items():
-            self._check_known(node, (*path, category) if given is not None and given.is_map else path)
+            self.check_known(node, (*path, category) if given is not None and given.is_map else path)
         return Node(chosen, given.place if given else None)
 
-    def _check_known(self, node: Node, path: Path) -> None:
+    def check_known(self, node: Node, path: Path) -> None:
+        """Say where a name is that of no policy; the built-in one is defined once it is used."""
         if node.content == BUILT_IN:
             self._known.setdefault(BUILT_IN, self._long(derived({}, None), ("policies", BUILT_IN)))
         elif node.content not in self._known:

@@ -1,20 +1,22 @@
 """Routes in long form: a model that is made of others, by rules or by escalation.
 
 by_level: {route: {rules: [{when: {difficulty: easy}, model: cheap}, {model: strong}]}}
-unsure:   {route: {first: cheap, then: strong, when: {agreement: {below: 0.6}}}}
+unsure:   {route: {first: cheap, then: strong, when: {agreement: {below: 0.6}}, then_policy: greedy}}
 """
 
 from __future__ import annotations
 
 from evalkit.core.routing import as_text
 from evalkit.spec.diagnostics import Diagnostics
+from evalkit.spec.expand_policies import Policies
 from evalkit.spec.nodes import Node, Path
 
 _ESCALATION = ("first", "then", "when")
+_OPTIONAL = ("then_policy",)
 _BESIDE = ("route", "meta")
 
 
-def long_route(model: Node, path: Path, diagnostics: Diagnostics) -> Node:
+def long_route(model: Node, path: Path, policies: Policies, diagnostics: Diagnostics) -> Node:
     """The model with every value of a rule in a list, as text. What is wrong with it goes to the diagnostics."""
     for key, node in model.map.items():
         if key not in _BESIDE:
@@ -24,6 +26,8 @@ def long_route(model: Node, path: Path, diagnostics: Diagnostics) -> Node:
     route, at = model.map["route"], (*path, "route")
     _check(route, at, diagnostics)
     entries = dict(route.map)
+    if "then_policy" in entries:
+        policies.check_known(entries["then_policy"], (*at, "then_policy"))
     if "rules" in entries:
         entries["rules"] = Node([_long_rule(rule) for rule in entries["rules"].items], entries["rules"].place)
     kept = {key: node for key, node in model.map.items() if key == "meta"}
@@ -31,7 +35,7 @@ def long_route(model: Node, path: Path, diagnostics: Diagnostics) -> Node:
 
 
 def _check(route: Node, at: Path, diagnostics: Diagnostics) -> None:
-    given = [key for key in _ESCALATION if key in route.map]
+    given = [key for key in (*_ESCALATION, *_OPTIONAL) if key in route.map]
     missing = [key for key in _ESCALATION if key not in route.map]
     rules, first, then = route.get("rules"), route.get("first"), route.get("then")
     if rules is not None and given:
@@ -42,7 +46,11 @@ def _check(route: Node, at: Path, diagnostics: Diagnostics) -> None:
         _check_rules(rules, (*at, "rules"), diagnostics)
     elif missing:
         message = "a route needs `rules`, or `first`, `then` and `when`"
-        hint = f"add {' and '.join(missing)}" if given else "rules: [{when: {...}, model: NAME}, {model: NAME}]"
+        hint = (
+            f"add {' and '.join(f'`{key}`' for key in missing)}"
+            if given
+            else "rules: [{when: {...}, model: NAME}, {model: NAME}]"
+        )
         diagnostics.error(route.place, at, message, hint=hint, at_key=True)
     elif first is not None and then is not None and first.content == then.content:
         message = f"'{then.content}' is asked first already"

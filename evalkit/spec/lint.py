@@ -25,7 +25,7 @@ from evalkit.spec import circular, scalars
 from evalkit.spec.diagnostics import LINE_BREAK, Diagnostic, Diagnostics
 from evalkit.spec.nodes import Node, Path, walk
 from evalkit.spec.references import used_names
-from evalkit.spec.routes import part_names
+from evalkit.spec.routes import part_names, then_policy
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _IGNORE = re.compile(r"#\s*evalkit:\s*ignore\[([^\]]*)\]")
@@ -103,8 +103,10 @@ def _unread_files(long: Node, diagnostics: Diagnostics) -> None:
     most: dict[str, int] = {}
     for step in long.map["steps"].map.values():
         if "bench" in step.map:
-            for asker in part_names(long.map["models"], step.text("model") or ""):
-                most[asker] = max([most.get(asker, 0), *_answers(step, long)])
+            asked = step.text("model") or ""
+            more = _answers_of(then_policy(long.map["models"].get(asked) or Node({})) or "", long)
+            for asker in part_names(long.map["models"], asked):
+                most[asker] = max([most.get(asker, 0), *_answers(step, long), more])
     for name, model in long.map["models"].map.items():
         files, read = model.get("file"), most.get(name, 0)
         if files is not None and 0 < read < len(files.items):
@@ -117,10 +119,12 @@ def _answers(step: Node, long: Node) -> Iterator[int]:
     """How many answers a bench asks for, in each category."""
     suite, chosen = long.map["suites"].get(step.text("bench") or ""), step.map["policy"]
     for category in suite.map if suite is not None else ():
-        policy = long.map["policies"].get(chosen.text(category) or chosen.text("default") or "")
-        if policy is not None:
-            best_of = policy.get("best_of")
-            yield (best_of or policy.map["samples"]).content
+        yield _answers_of(chosen.text(category) or chosen.text("default") or "", long)
+
+
+def _answers_of(name: str, long: Node) -> int:
+    policy = long.map["policies"].get(name)
+    return 0 if policy is None else int((policy.get("best_of") or policy.map["samples"]).content)
 
 
 def _movable(node: Node, path: Path, what: str, diagnostics: Diagnostics) -> None:

@@ -24,6 +24,12 @@ def part_names(models: Node, name: str) -> set[str]:
     return {node.content for _, node in parts(model)} or {name} if model is not None else {name}
 
 
+def then_policy(model: Node) -> str | None:
+    """The policy that a route has for its second model."""
+    route = model.get("route")
+    return route.text("then_policy") if route is not None else None
+
+
 def rubric(model: Node) -> Node | None:
     """The name of the rubric that a route reads, where it reads one."""
     node: Node | None = model
@@ -71,6 +77,17 @@ def _check_diagnosis(step: Node, at: Path, long: Node, diagnostics: Diagnostics)
         return
     bench = long.map["steps"].get(of.content) or Node({})
     model = long.map["models"].get(bench.text("model") or "")
-    if model is not None and "route" not in model.map:
+    if model is None:
+        return
+    if "route" not in model.map:
         message = f"'{of.content}' asks one model: there is no route to explain"
         diagnostics.error(of.place, (*at, "of"), message, hint="name a `bench` step whose model is a route")
+        return
+    own = sorted({node.content for _, node in parts(model)})
+    for key in _ALONE:
+        alone = step.get(key)
+        asked = (long.map["steps"].get(alone.content) or Node({})).text("model") if alone is not None else None
+        if alone is not None and asked is not None and asked not in own:
+            message = f"'{alone.content}' asks '{asked}', and the route is made of {' and '.join(own)}"
+            hint = "name a `bench` step with one of these models alone"
+            diagnostics.error(alone.place, (*at, key), message, hint=hint)

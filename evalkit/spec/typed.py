@@ -47,7 +47,7 @@ def _route(route: Json) -> Route:
         return Route(rules=tuple(RouteRule(model, when) for model, when in whens))
     [(by, given)] = route["when"].items()
     when = Escalation(by, float(given["below"]), given.get("name"))
-    return Route(first=route["first"], then=route["then"], when=when)
+    return Route(first=route["first"], then=route["then"], when=when, then_policy=route.get("then_policy"))
 
 
 def _model(name: str, model: Json, resolve: Resolve) -> Model:
