@@ -8,6 +8,8 @@ from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.nodes import Node, Path
 
 _ALONE = ("first", "then")
+_OF_ONE_MODEL = ("diversity", "rubric", "consistency", "determinism")
+"""Diagnoses that set the answers to an item beside each other: they must be of one model."""
 
 
 def parts(model: Node) -> list[tuple[Path, Node]]:
@@ -64,6 +66,7 @@ def check(long: Node, models: Collection[str], diagnostics: Diagnostics) -> None
 
 def _check_diagnosis(step: Node, at: Path, long: Node, diagnostics: Diagnostics) -> None:
     if step.map["diagnose"].content != "route":
+        _check_of_one_model(step, at, long, diagnostics)
         for key in _ALONE:
             if key in step.map:
                 message = f"`{key}` is for the diagnosis `route`"
@@ -75,8 +78,7 @@ def _check_diagnosis(step: Node, at: Path, long: Node, diagnostics: Diagnostics)
         hint = "add of: a `bench` step whose model is a route"
         diagnostics.error(step.map["diagnose"].place, (*at, "diagnose"), message, hint=hint)
         return
-    bench = long.map["steps"].get(of.content) or Node({})
-    model = long.map["models"].get(bench.text("model") or "")
+    model = _asked(of, long)
     if model is None:
         return
     if "route" not in model.map:
@@ -91,3 +93,18 @@ def _check_diagnosis(step: Node, at: Path, long: Node, diagnostics: Diagnostics)
             message = f"'{alone.content}' asks '{asked}', and the route is made of {' and '.join(own)}"
             hint = "name a `bench` step with one of these models alone"
             diagnostics.error(alone.place, (*at, key), message, hint=hint)
+
+
+def _asked(step: Node, long: Node) -> Node | None:
+    """The model that the `bench` step of this name asks."""
+    bench = long.map["steps"].get(step.content) or Node({})
+    return long.map["models"].get(bench.text("model") or "")
+
+
+def _check_of_one_model(step: Node, at: Path, long: Node, diagnostics: Diagnostics) -> None:
+    """The answers to an item that an escalation sends on are of two models."""
+    of, kind = step.get("of"), step.map["diagnose"].content
+    model = _asked(of, long) if of is not None else None
+    if of is not None and model is not None and "first" in (model.get("route") or Node({})).map and kind in _OF_ONE_MODEL:
+        message = f"'{of.content}' has answers of two models to one item: the diagnosis `{kind}` is of one model"
+        diagnostics.error(of.place, (*at, "of"), message, hint="name a `bench` step with one model alone")

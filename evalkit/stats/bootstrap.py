@@ -1,8 +1,8 @@
 """The percentile bootstrap over items (Efron 1979): what would the number have been with other items like these?
 
 The items must be independent: several answers to one item enter as their mean, the items of one cluster as one pair of
-`ratio_interval`. It knows only outcomes that happened, so it undercovers where they are few, and is a point where no item
-differs; of a mean, `intervals.estimate` is better.
+`ratio_interval`. It knows only outcomes that happened, so it undercovers where they are few, and is a point where no
+item differs; of a mean, `intervals.estimate` is better.
 """
 
 from __future__ import annotations

@@ -137,8 +137,8 @@ def clustered_estimate(
     """Like `estimate`, for items that come in clusters: t with G-1 degrees of freedom below 40 clusters, else normal.
 
     None below two clusters: one cluster says nothing about the next. Where the clusters do not differ at all, the safe
-    interval is Wilson's of as many yes or no as there are clusters, for only they are independent. Undercovers where few
-    clusters hold most of the items.
+    interval is Wilson's of as many yes or no as there are clusters, for only they are independent. Undercovers where
+    few clusters hold most of the items.
     """
     value, error = mean(scores), clustered_error(scores, clusters)
     if value is None or error is None:

@@ -172,16 +172,16 @@ def correlation(first: Sequence[float], second: Sequence[float]) -> float | None
         return None
     pairs = [(a - centres[0], b - centres[1]) for a, b in zip(first, second, strict=True)]
     product = math.fsum(a * b for a, b in pairs)
-    scale = math.sqrt(math.fsum(a * a for a, _ in pairs)) * math.sqrt(math.fsum(b * b for _, b in pairs))
+    scale = math.sqrt(math.fsum(a * a for a, _ in pairs) * math.fsum(b * b for _, b in pairs))
     return max(-1.0, min(1.0, product / scale))
 
 
 def sign_flip_p(differences: Sequence[float], resamples: int = 10_000, seed: int = 0) -> float:
     """Two-sided p that paired differences lie around 0: how often does flipping signs give a sum as far from 0?
 
-    Exact for up to 16 differences other than 0, and for any number that take few distinct sizes: of pairs of verdicts it
-    is McNemar's exact p. Else from seeded draws, of which what was seen counts as one. 1 where nothing differs. It takes
-    a difference to be as likely as its opposite, which holds where both sides are treated alike.
+    Exact for up to 16 differences other than 0, and for any number that take few distinct sizes: of pairs of verdicts
+    it is McNemar's exact p. Else from seeded draws, of which what was seen counts as one. 1 where nothing differs. It
+    takes a difference to be as likely as its opposite, which holds where both sides are treated alike.
     """
     sizes = sorted(abs(difference) for difference in differences if difference)
     bound = abs(math.fsum(differences)) - _ROUNDING * math.fsum(sizes)

@@ -77,7 +77,7 @@ def _share_right(groups: tuple[tuple[int, int], ...], nothing: tuple[int, int], 
 
 
 def _weights(groups: tuple[tuple[int, int], ...], blanks: int, k: int, top: int) -> list[int]:
-    """By the number of tied answers: `top` times the sum of their shares right, over choices with `top` votes at most."""
+    """By the number of tied answers: `top` times the sum of their shares right, where none has more votes."""
     ties = min(k // top, sum(votes >= top for votes, _ in groups))
     ways = [[math.comb(blanks, size)] + [0] * ties for size in range(k + 1)]
     weights = [[0] * (ties + 1) for _ in range(k + 1)]

@@ -46,12 +46,17 @@ class WithinAuc(NamedTuple):
 
 
 class RankCorrelation(NamedTuple):
-    """Spearman's coefficient over `n` pairs and its two-sided p; both None where one side does not vary."""
+    """Spearman's coefficient over `n` pairs and its two-sided p; both None where one side does not vary.
+
+    `smallest_p` is what the clearest order of these values would give, known where p is exact. With few or tied values
+    it can be above any level that one cares for, and then p says nothing.
+    """
 
     value: float | None
     p: float | None
     n: int
     exact: bool
+    smallest_p: float | None
 
 
 def auc(scores: Sequence[float], labels: Sequence[bool]) -> float | None:
@@ -126,17 +131,20 @@ def within_auc_permutation_p(groups: Sequence[Group], resamples: int = RESAMPLES
 def spearman(x: Sequence[float], y: Sequence[float]) -> RankCorrelation:
     """Spearman's rank correlation, ties given their mean rank, and its two-sided p.
 
-    Up to nine pairs p is exact, over all orders of one side: four pairs, of 24 orders, never give p < 0.05. Above, it is
-    from Student's t, which is close unless most values are tied.
+    Up to nine pairs p is exact, over all orders of one side: four pairs, of 24 orders, never give p < 0.05. Above, it
+    is from Student's t, which is close unless most values are tied.
     """
     n = len(x)
     first, second = _doubled_ranks(x), _doubled_ranks(y)
     value = correlation(first, second)
     if value is None:
-        return RankCorrelation(None, None, n, exact=n <= _EXACT_RANKS)
+        return RankCorrelation(None, None, n, exact=n <= _EXACT_RANKS, smallest_p=None)
     if n <= _EXACT_RANKS:
-        return RankCorrelation(value, _exact_rank_p(tuple(first), tuple(second)), n, exact=True)
-    return RankCorrelation(value, beta_cdf(1.0 - value * value, (n - 2) / 2.0, 0.5), n, exact=False)
+        p, smallest = _exact_rank_ps(tuple(first), tuple(second))
+        return RankCorrelation(value, p, n, exact=True, smallest_p=smallest)
+    p = beta_cdf(1.0 - value * value, (n - 2) / 2.0, 0.5)
+    p = max(p, 2.0 * math.exp(-math.lgamma(n + 1)))  # no order has a smaller one
+    return RankCorrelation(value, p, n, exact=False, smallest_p=None)
 
 
 def point_biserial(scores: Sequence[float], labels: Sequence[bool]) -> float | None:
@@ -148,7 +156,8 @@ def mann_whitney_p(scores: Sequence[float], labels: Sequence[bool]) -> float | N
     """Two-sided p that passes and fails have equally high scores; None without a pass or without a fail.
 
     Exact for small numbers, with ties as well; else the normal approximation with the corrections for ties and
-    continuity. It takes the scores to be independent: answers to one item are not, `within_auc_permutation_p` is theirs.
+    continuity. It takes the scores to be independent, which answers to one item are not: `within_auc_permutation_p` is
+    for those.
     """
     group = list(zip(scores, labels, strict=True))
     twice, pairs = _wins(group)
@@ -297,24 +306,33 @@ def _doubled_ranks(values: Sequence[float]) -> list[int]:
     return [bisect_left(ordered, value) + bisect_right(ordered, value) + 1 for value in values]
 
 
-@lru_cache(maxsize=1024)
-def _exact_rank_p(first: tuple[int, ...], second: tuple[int, ...]) -> float:
-    """Over all orders of the second ranks: the share whose correlation is as far from 0.
+def _exact_rank_ps(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[float, float]:
+    """Over all orders of the second ranks: the share as far from 0 as these, and the share that is farthest."""
+    expected = len(first) * (len(first) + 1) ** 2  # of doubled ranks
+    distances: Counter[int] = Counter()
+    for total, times in _rank_sums(first, second).items():
+        distances[abs(total - expected)] += times
+    orders = math.factorial(len(first))
+    seen = abs(sum(a * b for a, b in zip(first, second, strict=True)) - expected)
+    hits = sum(times for distance, times in distances.items() if distance >= seen)
+    return float(Fraction(hits, orders)), float(Fraction(distances[max(distances)], orders))
 
-    Built up one rank at a time, keeping for each set of used places how often each sum of products comes up.
+
+@lru_cache(maxsize=1024)
+def _rank_sums(first: tuple[int, ...], second: tuple[int, ...]) -> dict[int, int]:
+    """In how many orders of the second ranks each sum of products comes up.
+
+    Built up one rank at a time, keeping for each set of used places how often each sum comes up.
     """
-    n = len(first)
     ways: dict[int, Counter[int]] = {0: Counter({0: 1})}
     for rank in first:
         longer: dict[int, Counter[int]] = {}
         for used, sums in ways.items():
-            for place in range(n):
+            for place, other in enumerate(second):
                 if not used >> place & 1:
                     here = longer.setdefault(used | 1 << place, Counter())
                     for total, times in sums.items():
-                        here[total + rank * second[place]] += times
+                        here[total + rank * other] += times
         ways = longer
-    expected = n * (n + 1) ** 2  # of doubled ranks
-    distance = abs(sum(a * b for a, b in zip(first, second, strict=True)) - expected)
-    (sums,) = ways.values()
-    return float(Fraction(sum(t for total, t in sums.items() if abs(total - expected) >= distance), math.factorial(n)))
+    (whole,) = ways.values()
+    return whole

@@ -12,7 +12,12 @@ from typing import Protocol
 from evalkit.core.diagnosis import Diagnosis
 from evalkit.core.runfolder import DiagnosisLock
 from evalkit.core.types import SampleRow
+from evalkit.steps.diagnoses.consistency import Consistency
+from evalkit.steps.diagnoses.determinism import Determinism
+from evalkit.steps.diagnoses.diversity import Diversity
+from evalkit.steps.diagnoses.errors import Errors
 from evalkit.steps.diagnoses.route import RouteDiagnosis
+from evalkit.steps.diagnoses.rubric import RubricValidity
 from evalkit.steps.diagnoses.sweep import Sweep
 
 
@@ -29,7 +34,12 @@ class Diagnoser(Protocol):
 
 
 KINDS: Mapping[str, Callable[[DiagnosisLock], Diagnoser]] = {
+    "consistency": Consistency,
+    "determinism": Determinism,
+    "diversity": Diversity,
+    "errors": Errors,
     "route": RouteDiagnosis,
+    "rubric": RubricValidity,
     "sweep": Sweep,
 }
 """Every kind by its name in the language."""
