@@ -105,6 +105,11 @@ def _check_of_one_model(step: Node, at: Path, long: Node, diagnostics: Diagnosti
     """The answers to an item that an escalation sends on are of two models."""
     of, kind = step.get("of"), step.map["diagnose"].content
     model = _asked(of, long) if of is not None else None
-    if of is not None and model is not None and "first" in (model.get("route") or Node({})).map and kind in _OF_ONE_MODEL:
+    if (
+        of is not None
+        and model is not None
+        and "first" in (model.get("route") or Node({})).map
+        and kind in _OF_ONE_MODEL
+    ):
         message = f"'{of.content}' has answers of two models to one item: the diagnosis `{kind}` is of one model"
         diagnostics.error(of.place, (*at, "of"), message, hint="name a `bench` step with one model alone")
