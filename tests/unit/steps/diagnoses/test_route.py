@@ -18,6 +18,7 @@ from evalkit.steps.diagnoses.route import RouteDiagnosis
 
 Build = Callable[..., SampleRow]
 LOCK = DiagnosisLock(step="why", diagnosis="route", reads={"of": "blend", "first": "small", "then": "large"})
+LOCK_THEN = DiagnosisLock(step="why", diagnosis="route", reads={"of": "blend", "then": "large"})
 ALONE = DiagnosisLock(step="why", diagnosis="route", reads={"of": "blend"})
 
 
@@ -152,6 +153,22 @@ def test_of_nothing_nothing_is_said() -> None:
     found = diagnosis([])
     assert (found.metrics["accuracy"], found.metrics["share_escalated"], found.metrics["p_then"]) == (None, None, None)
     assert found.figures == ()
+
+
+def test_what_is_raised(row: Build) -> None:
+    """A route that costs no less, loses to the strong model, sends on what is solved already, and makes it worse."""
+    rows = blend(row, "1" * 10, {n: "0" if n < 8 else "1" for n in range(10)}, (0.25, 1.0))
+    found = diagnosis(rows + alone(row, "large", "strong", "1" * 10, 1.0), LOCK_THEN)
+    assert {one.code: one.values for one in found.raised} == {
+        "route_no_cheaper": {"ratio": 1.25, "measure": "usd", "items": 10},
+        "route_loses": {"difference": -0.8, "p": 2 / 2**8, "items": 10},
+        "escalations_harm": {"sent": 10, "helped": 0, "wasted": 2, "vain": 0, "harmed": 8},
+    }
+    assert found.raised[-1].samples == tuple(f"blend/{n}" for n in range(8))
+    rows = blend(row, "111", {0: "1", 1: "1"}, (None, None))
+    [wasted] = diagnosis(rows, ALONE).raised
+    assert (wasted.code, wasted.samples, wasted.of_samples) == ("escalations_wasted", ("blend/0", "blend/1"), 2)
+    assert worked(row).raised == ()
 
 
 @given(data=st.data())
