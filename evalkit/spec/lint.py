@@ -25,7 +25,7 @@ from evalkit.spec import circular, scalars
 from evalkit.spec.diagnostics import LINE_BREAK, Diagnostic, Diagnostics
 from evalkit.spec.nodes import Node, Path, walk
 from evalkit.spec.references import used_names
-from evalkit.spec.routes import part_names, then_policy
+from evalkit.spec.routes import own_policies, part_names
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _IGNORE = re.compile(r"#\s*evalkit:\s*ignore\[([^\]]*)\]")
@@ -104,9 +104,10 @@ def _unread_files(long: Node, diagnostics: Diagnostics) -> None:
     for step in long.map["steps"].map.values():
         if "bench" in step.map:
             asked = step.text("model") or ""
-            more = _answers_of(then_policy(long.map["models"].get(asked) or Node({})) or "", long)
+            own = own_policies(long.map["models"].get(asked) or Node({}))
             for asker in part_names(long.map["models"], asked):
-                most[asker] = max([most.get(asker, 0), *_answers(step, long), more])
+                answers = [_answers_of(own[asker], long)] if asker in own else _answers(step, long)
+                most[asker] = max([most.get(asker, 0), *answers])
     for name, model in long.map["models"].map.items():
         files, read = model.get("file"), most.get(name, 0)
         if files is not None and 0 < read < len(files.items):

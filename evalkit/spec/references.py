@@ -201,7 +201,7 @@ def used_names(long: Node) -> set[tuple[str, str]]:
     used |= {("policies", judge.text("policy") or "") for judge in _entries(long, "judges").values()}
     for model in long.map["models"].map.values():
         used |= {("models", node.content) for _, node in routes.parts(model)}
-        used |= {("policies", routes.then_policy(model) or "")}
+        used |= {("policies", name) for name in routes.own_policies(model).values()}
         read = routes.rubric(model)
         used |= {("rubrics", read.content)} if read is not None else set()
     rubrics = [node.content for path, node in walk(long) if path[-1:] == ("rubric",)]

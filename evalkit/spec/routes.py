@@ -26,10 +26,11 @@ def part_names(models: Node, name: str) -> set[str]:
     return {node.content for _, node in parts(model)} or {name} if model is not None else {name}
 
 
-def then_policy(model: Node) -> str | None:
-    """The policy that a route has for its second model."""
-    route = model.get("route")
-    return route.text("then_policy") if route is not None else None
+def own_policies(model: Node) -> dict[str, str]:
+    """The policies that a route itself has for its models, by the model."""
+    route = model.get("route") or Node({})
+    then, policy = route.text("then"), route.text("then_policy")
+    return {then: policy} if then is not None and policy is not None else {}
 
 
 def rubric(model: Node) -> Node | None:
