@@ -163,6 +163,10 @@ def show_results(results: Results, report_path: Path | str | None = None) -> Non
         say(f"Step {name}: {step.model}", "bold")
         console.print(_results_table(step))
         say("")
+    for finding in results.findings:
+        style = _STYLES["error"] if finding.severity == "serious" else _STYLES["warning"]
+        line = f"{finding.severity}: {finding.title} (step {finding.step}). {finding.evidence}"
+        say(line, style if finding.severity != "info" else "")
     for stamp in results.stamps:
         say(stamp, _STYLES["warning"])
     if report_path is not None:

@@ -85,6 +85,11 @@ class EngineAdapter(Protocol):
         """
         ...
 
+    def batched(self, model: Model, answers: int) -> Model:
+        """The same model, to make at most so many answers at a time: its fingerprint is the same, its sums may not "
+        "be."""
+        ...
+
     def open(self, model: Model, notify: Notify) -> Engine:
         """Load the model. Raises PrerequisiteError with the line to install when something is missing."""
         ...

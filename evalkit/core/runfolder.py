@@ -24,6 +24,7 @@ SAMPLES = "samples.jsonl"
 PARQUET = "samples.parquet"
 RESULTS = "results.json"
 REPORT = "report.md"
+FIGURES = "figures"
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
@@ -94,11 +95,15 @@ class TaskLock(Struct, frozen=True, kw_only=True):
 
 
 class DiagnosisLock(Struct, frozen=True, kw_only=True):
-    """A `diagnose` step: its kind, and by role the steps whose rows it reads (`of` is the one that is explained)."""
+    """A `diagnose` step: its kind, and by role the steps whose rows it reads (`of` is the one that is explained).
+
+    `roles` are those of `reads` in the order of the spec.
+    """
 
     step: str
     diagnosis: str
     reads: dict[str, str] = {}
+    roles: tuple[str, ...] = ()
     options: dict[str, Json] = {}
 
 

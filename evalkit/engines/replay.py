@@ -60,6 +60,10 @@ class ReplayAdapter:
                 hint="make each file a model of its own",
             )
 
+    def batched(self, model: Model, answers: int) -> Model:
+        """What is read is the same in any number."""
+        return model
+
     def open(self, model: Model, notify: Notify) -> ReplayEngine:
         """Find every row.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from evalkit.core import registry
 from evalkit.core.errors import SpecError
-from evalkit.core.ports import Scorer
+from evalkit.core.ports import EngineAdapter, Scorer
 from evalkit.core.types import Fingerprint, Json, Limits, Model, Sample
 from evalkit.plan.planned import Sources
 from evalkit.plan.routes import routed, selector_of
@@ -24,19 +24,23 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
     asked. `fingerprints` remembers models seen before."""
     arms = tuple(_arm(spec, step, use, sources) for use in spec.suites[step.suite])
 
+    salt = f"{sources.salt}repeat {step.repeat}" if step.repeat else sources.salt
+
     def bench(name: str, asked: tuple[Arm, ...]) -> Bench:
         model = spec.models[name]
+        adapter: EngineAdapter = registry.load("engines", model.engine)
         if name not in fingerprints:
-            fingerprints[name] = registry.load("engines", model.engine).fingerprint(model)
-        _check_weighing(model, asked)
-        return Bench(step, model, fingerprints[name], asked, sources.salt, spec.cost.get("gpu_hour"))
+            fingerprints[name] = adapter.fingerprint(model)
+        _check_weighing(adapter, model, asked)
+        model = model if step.batch is None else adapter.batched(model, step.batch)
+        return Bench(step, model, fingerprints[name], asked, salt, spec.cost.get("gpu_hour"))
 
     if step.model in spec.routes:
         return routed(spec, step.model, arms, bench, sources.notify)
     return (bench(step.model, arms),)
 
 
-def _check_weighing(model: Model, arms: Sequence[Arm]) -> None:
+def _check_weighing(adapter: EngineAdapter, model: Model, arms: Sequence[Arm]) -> None:
     weighing = [arm for arm in arms if arm.weighs]
     for arm in weighing:
         if arm.selector is not None:
@@ -46,7 +50,7 @@ def _check_weighing(model: Model, arms: Sequence[Arm]) -> None:
             message = f"task {arm.task} asks several turns and wants options weighed: there is no answer to go on from"
             raise SpecError(message, hint="ask one turn, or score by the letter that is written")
     if weighing:
-        registry.load("engines", model.engine).check_weighing(model)
+        adapter.check_weighing(model)
 
 
 def check_recorded(benches: Sequence[Bench]) -> None:

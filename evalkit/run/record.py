@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from evalkit.core.digest import digest
 from evalkit.core.errors import PrerequisiteError, RunIncomplete, SpecError
 from evalkit.core.runfolder import (
     EVENTS,
+    FIGURES,
     LOCK,
     PARQUET,
     REPORT,
@@ -140,6 +142,7 @@ class RunFolder:
         with writing(self.path):
             for name in (RESULTS, REPORT, PARQUET):
                 (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / FIGURES, ignore_errors=True)
 
     def events(self) -> EventLog:
         return EventLog(self.path / EVENTS)
@@ -183,8 +186,14 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
         sandbox_parts=sandbox.parts,
         packages=packages(),
         diagnoses=tuple(
-            DiagnosisLock(step=step.name, diagnosis=step.diagnosis, reads=step.reads, options=step.options)
-            for step in (plan.spec.steps[planned.name] for planned in plan.steps)
+            DiagnosisLock(
+                step=step.name,
+                diagnosis=step.diagnosis,
+                reads=step.reads,
+                roles=tuple(step.reads),
+                options=step.options,
+            )
+            for step in plan.spec.steps.values()
             if isinstance(step, DiagnoseStep)
         ),
         routes={bench.route: plan.spec.routes[bench.route] for bench in plan.benches if bench.route},

@@ -10,11 +10,11 @@ import re
 from pathlib import Path
 
 from evalkit.core.types import Json
+from evalkit.spec import expand_diagnoses, expand_sweeps
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import did_you_mean
 from evalkit.spec.expand_policies import Policies
 from evalkit.spec.expand_routes import long_route
-from evalkit.spec.expand_sweeps import spread
 from evalkit.spec.nodes import Node, Place, default, derived
 from evalkit.spec.nodes import Path as NodePath
 from evalkit.spec.reading import Reading
@@ -41,7 +41,8 @@ def model_source(text: str) -> dict[str, Json]:
 
 def expand(root: Node, main: str, tasks: TaskLibrary, reading: Reading) -> Node:
     """The long form of a document whose shape is right. What is wrong with its meaning goes to the diagnostics."""
-    return _Expander(spread(root, reading.diagnostics), main, tasks, reading).expand()
+    root = expand_diagnoses.spread(expand_sweeps.spread(root, reading.diagnostics), reading.diagnostics)
+    return _Expander(root, main, tasks, reading).expand()
 
 
 class _Expander:

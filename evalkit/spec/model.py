@@ -61,13 +61,16 @@ class Policy(Struct, frozen=True):
 class BenchStep(Struct, frozen=True, tag="bench"):
     """Ask `model`, or a route between models, every item of `suite` and score the answers.
 
-    `policy` maps a category to a policy's name; `default` is the rest.
+    `policy` maps a category to a policy's name; `default` is the rest. With another `repeat` than 0 everything is asked
+    anew, and not taken from the answers to the same questions; `batch` is how many answers are made at a time.
     """
 
     name: str
     suite: str
     model: str
     policy: dict[str, str]
+    repeat: int = 0
+    batch: int | None = None
 
 
 class DiagnoseStep(Struct, frozen=True, tag="diagnose"):

@@ -10,6 +10,8 @@ from evalkit.spec.nodes import Node, Path, walk
 
 _STEP_KEYS = ("of", "first", "then", "greedy", "again", "scores")
 _MODEL_KEYS = ("model",)
+_READ = {"diversity": "of", "rubric": "of", "errors": "of", "route": "of", "sweep": "arms"}
+"""The key that says what a kind of diagnosis reads."""
 
 
 class Use(Node, frozen=True):
@@ -37,12 +39,24 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
                 benches = ", ".join(key for key, other in steps.items() if "bench" in other.map)
                 diagnostics.error(use.place, use.path, message, hint=f"bench steps: {benches or 'none'}")
         _check_named(step.get("judge"), (*at, "judge"), long.get("judges"), "judge", diagnostics)
+        _check_read(step, at, diagnostics)
     _check_selects(long, diagnostics)
     routes.check(long, models, diagnostics)
     _check_data(steps, diagnostics)
     tasks.check_unused()
     _check_splits(long, tasks, diagnostics)
     _check_cycles(steps, {model: maker for model, maker in makers.items() if model}, diagnostics)
+
+
+def _check_read(step: Node, at: Path, diagnostics: Diagnostics) -> None:
+    """A diagnosis reads something. Those that ask for themselves (`consistency`) are told of it where they are "
+    "spread."""
+    kind = step.text("diagnose")
+    key = _READ.get(kind or "")
+    if key is not None and key not in step.map:
+        hint = {"of": "name a `bench` step", "arms": "it is made by a `sweep` in a policy"}[key]
+        message = f"the diagnosis `{kind}` needs `{key}`"
+        diagnostics.error(step.place, at, message, hint=hint, at_key=True)
 
 
 def _check_splits(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:

@@ -74,13 +74,8 @@ def _check_diagnosis(step: Node, at: Path, long: Node, diagnostics: Diagnostics)
                 diagnostics.error(step.map[key].place, (*at, key), message, hint="remove it", at_key=True)
         return
     of = step.get("of")
-    if of is None:
-        message = "which step is explained?"
-        hint = "add of: a `bench` step whose model is a route"
-        diagnostics.error(step.map["diagnose"].place, (*at, "diagnose"), message, hint=hint)
-        return
-    model = _asked(of, long)
-    if model is None:
+    model = _asked(of, long) if of is not None else None
+    if of is None or model is None:
         return
     if "route" not in model.map:
         message = f"'{of.content}' asks one model: there is no route to explain"

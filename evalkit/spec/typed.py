@@ -108,4 +108,11 @@ def _step(name: str, step: Json) -> Step:
         reads = {role: step[role] for role in _ROLES if role in step} | step.get("arms", {})
         options = {key: step[key] for key in step if key not in (*_ROLES, "arms", "diagnose", "about", "meta")}
         return DiagnoseStep(name=name, diagnosis=step["diagnose"], reads=reads, options=options)
-    return BenchStep(name=name, suite=step["bench"], model=step["model"], policy=step["policy"])
+    return BenchStep(
+        name=name,
+        suite=step["bench"],
+        model=step["model"],
+        policy=step["policy"],
+        repeat=int(step.get("repeat", 0)),
+        batch=int(step["batch"]) if "batch" in step else None,
+    )

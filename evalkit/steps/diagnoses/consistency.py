@@ -118,7 +118,7 @@ class Consistency:
         notes = list(self._notes(items))
         return Diagnosis(
             diagnosis="consistency",
-            of=tuple(dict.fromkeys(self._steps.values())),
+            of=tuple(dict.fromkeys((self._steps["of"], *self._steps.values()))),
             metrics=_metrics(items),
             tables=tuple(_tables(items, by_category)) if items else (),
             figures=(_figure(by_category),) if items else (),

@@ -59,7 +59,7 @@ class Determinism:
             notes.append("There is no answer of which both are known.")
         return Diagnosis(
             diagnosis="determinism",
-            of=tuple(dict.fromkeys(self._steps.values())),
+            of=tuple(dict.fromkeys((self._steps["of"], *self._steps.values()))),
             metrics=_metrics(whole),
             tables=(
                 (DiagnosisTable("floor", "Asked twice", _COLUMNS, tuple(map(_line, shown, shown.values())), _ABOUT),)

@@ -8,8 +8,7 @@ AUC within items and is never taken for it. Where no item is mixed the latter ca
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-from msgspec import Struct
+from functools import cached_property
 
 from evalkit.core.diagnosis import Column, Diagnosis, DiagnosisTable, Figure, Raised, Series
 from evalkit.core.runfolder import DiagnosisLock
@@ -33,14 +32,12 @@ _ALPHA = 0.05
 _VALIDITY = (
     Column("of"),
     Column("AUC within items", "number"),
-    Column("95 % interval", "number"),
-    Column("to", "number"),
+    Column("95 % interval", "range"),
     Column("p", "p"),
     Column("pairs", "count"),
     Column("mixed items", "count"),
     Column("pooled AUC", "number"),
-    Column("pooled from", "number"),
-    Column("pooled to", "number"),
+    Column("its interval", "range"),
     Column("mean of passes", "number"),
     Column("mean of failures", "number"),
 )
@@ -58,20 +55,31 @@ _NOT_ESTIMABLE = (
 )
 
 
-class _Ranked(Struct, frozen=True):
+class _Ranked:
     """One value over the judged candidates: by item, value and verdict."""
 
-    name: str
-    groups: tuple[tuple[tuple[float, bool], ...], ...]
+    def __init__(self, name: str, groups: tuple[tuple[tuple[float, bool], ...], ...]) -> None:
+        self.name, self.groups = name, groups
 
-    @property
+    @cached_property
     def within(self) -> WithinAuc:
         return within_auc(self.groups)
 
+    @cached_property
+    def interval(self) -> Interval | None:
+        return within_auc_interval(self.groups)
+
+    @cached_property
+    def p(self) -> float | None:
+        return within_auc_permutation_p(self.groups)
+
+    @property
+    def pooled(self) -> float | None:
+        pairs = [pair for group in self.groups for pair in group]
+        return auc([value for value, _ in pairs], [passed for _, passed in pairs])
+
     def line(self) -> tuple[object, ...]:
         within = self.within
-        interval = within_auc_interval(self.groups)
-        p = within_auc_permutation_p(self.groups)
         pairs = [pair for group in self.groups for pair in group]
         scores, labels = [value for value, _ in pairs], [passed for _, passed in pairs]
         pooled = auc_interval(scores, labels)
@@ -79,12 +87,12 @@ class _Ranked(Struct, frozen=True):
         return (
             self.name,
             within.value,
-            *(interval or (None, None)),
-            p,
+            self.interval,
+            self.p,
             within.pairs,
             within.mixed,
-            auc(scores, labels),
-            *(pooled.interval if pooled is not None else (None, None)),
+            self.pooled,
+            pooled.interval if pooled is not None else None,
             mean(passes),
             mean(failures),
         )
@@ -115,14 +123,14 @@ class RubricValidity:
         return Diagnosis(
             diagnosis="rubric",
             of=(self._of,),
-            metrics=_metrics(value, lines[0]) | rates.metrics(),
+            metrics=_metrics(value) | rates.metrics(),
             tables=(
                 DiagnosisTable("validity", "Does the value rank passes first", _VALIDITY, lines, _VALIDITY_ABOUT),
                 rates.table(),
                 *([_mixed_table(mixed)] if mixed else []),
             ),
             figures=(_figure(value),) if estimable else (),
-            raised=tuple(_raised(value, lines[0], rates, mixed)),
+            raised=tuple(_raised(value, rates, mixed)),
             notes=() if estimable else (_NOT_ESTIMABLE,),
         )
 
@@ -139,17 +147,16 @@ def _ranked(name: str, groups: Sequence[Group], value: Callable[[Fact], float | 
     return _Ranked(name, tuple(group for group in found if group))
 
 
-def _metrics(value: _Ranked, line: tuple[object, ...]) -> dict[str, float | None]:
-    within = value.within
-    numbers = [part if isinstance(part, float) else None for part in line]
+def _metrics(value: _Ranked) -> dict[str, float | None]:
+    within, interval = value.within, value.interval
     return {
         "within_auc": within.value,
-        "within_auc_low": numbers[2],
-        "within_auc_high": numbers[3],
-        "within_auc_p": numbers[4],
+        "within_auc_low": interval.low if interval is not None else None,
+        "within_auc_high": interval.high if interval is not None else None,
+        "within_auc_p": value.p,
         "pairs": float(within.pairs),
         "mixed_items": float(within.mixed),
-        "pooled_auc": numbers[7],
+        "pooled_auc": value.pooled,
     }
 
 
@@ -251,13 +258,14 @@ def _figure(value: _Ranked) -> Figure:
     )
 
 
-def _raised(value: _Ranked, line: tuple[object, ...], rates: _Rates, mixed: Sequence[Group]) -> list[Raised]:
+def _raised(value: _Ranked, rates: _Rates, mixed: Sequence[Group]) -> list[Raised]:
     found = []
-    within, low, p = value.within, line[2], line[4]
+    within, p = value.within, value.p
     if within.value is None:
         found.append(Raised("rubric_not_estimable", {"by": value.name, "items": len(rates.judged)}))
-    elif within.value <= _CHANCE or (not isinstance(p, float) or p >= _ALPHA):
-        values = {"by": value.name, "auc": within.value, "low": low, "high": line[3], "p": p, "mixed": within.mixed}
+    elif within.value <= _CHANCE or p is None or p >= _ALPHA:
+        low, high = value.interval or (None, None)
+        values = {"by": value.name, "auc": within.value, "low": low, "high": high, "p": p, "mixed": within.mixed}
         found.append(Raised("rubric_blind", values, named(mixed), len(mixed)))
     if rates.p is not None and rates.p < _ALPHA and rates.selected is not None and rates.mean is not None:
         values = {"by": value.name, "selected": rates.selected, "mean": rates.mean, "p": rates.p}

@@ -84,7 +84,7 @@ class Sweep:
     """The kind `sweep`. The roles of the lock are the arms' labels, in the order of the spec."""
 
     def __init__(self, lock: DiagnosisLock) -> None:
-        self._arms = lock.reads
+        self._arms = {label: lock.reads[label] for label in lock.roles or lock.reads}
         self._labels = {step: label for label, step in lock.reads.items()}
         self._over = tuple(str(setting) for setting in lock.options.get("over", ()))
         self._cells: dict[str, dict[str, _Cell]] = {}

@@ -86,7 +86,13 @@ def test_items_of_one_arm_alone_are_not_compared(row: Build) -> None:
 
 def test_the_figure_stands_at_the_values(row: Build) -> None:
     """Numbers are places on the axis in their order; words and combinations are ticks."""
-    lock = DiagnosisLock(step="w", diagnosis="sweep", reads={"0.8": "warm-a", "0.2": "warm-b"}, options=LOCK.options)
+    lock = DiagnosisLock(
+        step="w",
+        diagnosis="sweep",
+        reads={"0.2": "warm-b", "0.8": "warm-a"},
+        roles=("0.8", "0.2"),
+        options=LOCK.options,
+    )
     [figure] = diagnosis(arm(row, "warm-a", "11") + arm(row, "warm-b", "10"), lock).figures
     assert (figure.kind, figure.x_label, figure.ticks) == ("lines", "temperature", ())
     assert (figure.series[0].x, figure.series[0].y) == ((0.2, 0.8), (0.5, 1.0))
