@@ -68,10 +68,6 @@ def check(long: Node, models: Collection[str], diagnostics: Diagnostics) -> None
 def _check_diagnosis(step: Node, at: Path, long: Node, diagnostics: Diagnostics) -> None:
     if step.map["diagnose"].content != "route":
         _check_of_one_model(step, at, long, diagnostics)
-        for key in _ALONE:
-            if key in step.map:
-                message = f"`{key}` is for the diagnosis `route`"
-                diagnostics.error(step.map[key].place, (*at, key), message, hint="remove it", at_key=True)
         return
     of = step.get("of")
     model = _asked(of, long) if of is not None else None

@@ -203,6 +203,17 @@ def test_a_run_is_reported_under_the_name_of_the_route(folder: Path) -> None:
     assert list(lock.routes) == ["unsure"]
 
 
+def test_the_report_says_how_models_are_chosen(folder: Path) -> None:
+    """Rules line by line, an escalation in a sentence, and the model beside each task."""
+    text = (done(folder, "one: {bench: all, model: by_level}\n")[0] / "report.md").read_text()
+    rules = "| where | model |\n| :-- | :-- |\n| level: 1 or 2 | cheap |\n| all others | strong |\n"
+    assert f"Route **by_level**: the first rule that fits decides.\n\n{rules}\n" in text
+    assert "| sums | sums (test) | strong | 1 |" in text
+    text = (done(folder, "one: {bench: all, model: brief}\n")[0] / "report.md").read_text()
+    said = "the answer gets less than 50.0 % of the points of the rubric brief."
+    assert f"Route **brief**: cheap is asked first, and strong where {said}\n\nSampling" in text
+
+
 def test_its_diagnosis_has_the_worth_of_it(folder: Path) -> None:
     """Two of five sent on; one of them the cheap model had right by chance, the first of three."""
     made, _ = done(folder, WORTH)

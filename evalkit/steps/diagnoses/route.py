@@ -256,8 +256,8 @@ def _named(of: Routed, items: list[Item]) -> tuple[tuple[str, ...], int]:
 def _notes(steps: Mapping[str, Routed], compared: _Compared) -> Iterator[str]:
     absent = [role for role in _ALONE if role not in steps]
     if absent:
-        named = " and ".join(f"`{role}`" for role in absent)
-        yield f"Not compared with {named}: the step names no bench of that model alone."
+        named = " and ".join({"first": "the first model", "then": "the second model"}[role] for role in absent)
+        yield f"Not compared with {named} alone: the diagnosis names no such step."
     if not steps[_OF].escalates:
         yield "Rules chose the model, so nothing was sent on: there is no share of escalations."
     left_out = len(steps[_OF].items) - len(compared.items)

@@ -142,7 +142,7 @@ def test_rules_send_nothing_on(row: Build) -> None:
     assert found.metrics["share_escalated"] is None
     assert [table.name for table in found.tables] == ["models", "costs"]
     assert [note.partition(":")[0] for note in found.notes] == [
-        "Not compared with `first` and `then`",
+        "Not compared with the first model and the second model alone",
         "Rules chose the model, so nothing was sent on",
         "The cost in USD is not known of every answer",
     ]
