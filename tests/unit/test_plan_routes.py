@@ -16,6 +16,7 @@ from evalkit.core.runfolder import Lock
 from evalkit.core.types import Completion
 from evalkit.plan import Plan, PlannedTask, Sources
 from evalkit.project import Project, Wish, results, run
+from evalkit.report.export import tables
 from evalkit.run.record import UsedSandbox, lock_of, read_lock
 from evalkit.run.store import SqliteStore
 from evalkit.spec.load import load_spec
@@ -212,6 +213,15 @@ def test_the_report_says_how_models_are_chosen(folder: Path) -> None:
     text = (done(folder, "one: {bench: all, model: brief}\n")[0] / "report.md").read_text()
     said = "the answer gets less than 50.0 % of the points of the rubric brief."
     assert f"Route **brief**: cheap is asked first, and strong where {said}\n\nSampling" in text
+
+
+def test_exported_items_have_the_answers_of_one_model(folder: Path) -> None:
+    """Where the second model was asked it is its answers that stand side by side."""
+    made, _ = done(folder, "one: {bench: all, model: unsure, policy: warm}\n")
+    [pivot] = [list(table.rows) for table in tables(made) if table.name == "Pivot"]
+    assert {row[2]: row[3:] for row in pivot if row[1] == "sums"} == {
+        "s1": (True, True, True), "s2": (True, True, True), "s3": (True, True, False)
+    }  # fmt: skip
 
 
 def test_its_diagnosis_has_the_worth_of_it(folder: Path) -> None:
