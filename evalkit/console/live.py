@@ -105,10 +105,11 @@ class Live:
         return bars
 
     def stage(self, step: str, task: str, total: int, done: int) -> None:
-        """A task of a step begins: `done` of `total` answers are in the store already."""
+        """A task of a step begins: `done` of `total` answers are in the store already. The second model of a route adds
+        to what the first one has."""
         with self._lock:
             line = self._line(step, task)
-            line.total, line.done = total, done
+            line.total, line.done, line.closed = line.total + total, line.done + done, False
             self._show(line)
             if self._bars is None and done < total:
                 stored = f", {numbers.count(done)} in the store" if done else ""

@@ -131,10 +131,13 @@ def show_plan(plan: Plan) -> None:
 
 
 def _plan_table(step: PlannedStep) -> Table:
-    table = table_of("  category", "task", ">items", ">requests", ">in the store", ">to ask")
+    routed = any(task.model for task in step.tasks)
+    models = ("model",) if routed else ()
+    table = table_of("  category", "task", *models, ">items", ">requests", ">in the store", ">to ask")
     for task in step.tasks:
         counts = (task.items, task.requests, task.cached, task.requests - task.cached)
-        add_row(table, f"  {task.category}", f"{task.task} ({task.split})", *map(numbers.count, counts))
+        asked = (f"{task.model}{', at most' if task.at_most else ''}",) if routed else ()
+        add_row(table, f"  {task.category}", f"{task.task} ({task.split})", *asked, *map(numbers.count, counts))
     return table
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from evalkit.core.routing import Route
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, SamplingParams
 
@@ -78,6 +79,9 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     `sampling` what was declared, None where continuations are weighed, for which it means nothing. `shots` are the ids
     of the rows that stand as examples in any of the prompts, with the origin and digest of their split; `shots_each` of
     them stand in each.
+
+    `route` names the route that `model` is a part of: by rules the items are those of this model; of the second model
+    of an escalation they are all that may get there, and the samples say which did.
     """
 
     step: str
@@ -100,6 +104,7 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     shots_origin: str = ""
     shots_sha256: str = ""
     judge: JudgeLock | None = None
+    route: str = ""
 
 
 class TrainingCategory(Struct, frozen=True, kw_only=True):
@@ -160,7 +165,8 @@ class Lock(Struct, frozen=True, kw_only=True):
     """`evalkit.lock`: what the run was made of, by digest. Nothing in it depends on the clock or the machine's paths.
 
     `spec` is the digest of the long form, `sandbox` the identity of the sandbox where one was used and `sandbox_parts`
-    what it is made of (base, packages, worker), `packages` the versions that can change a number.
+    what it is made of (base, packages, worker), `packages` the versions that can change a number. `routes` are the
+    models that are made of others.
     """
 
     evalkit: int = 1
@@ -171,3 +177,4 @@ class Lock(Struct, frozen=True, kw_only=True):
     sandbox_parts: dict[str, Json] = {}
     packages: dict[str, str] = {}
     diagnoses: tuple[DiagnosisLock, ...] = ()
+    routes: dict[str, Route] = {}

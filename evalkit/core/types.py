@@ -304,7 +304,8 @@ class Choice(Struct, frozen=True):
 
     `by` names the selector; `value` is what it ranks by, the higher the better, None where it gives none. `rank` counts
     from 1, `best` candidates share the highest value. `criteria` are what a rubric's criteria gave, `reason` says why
-    there is no value or no more of it.
+    there is no value or no more of it. By `route` no candidate counts, for another model was asked: `value` is what
+    decided that, and the `best` answers that would have counted have rank 1.
     """
 
     by: str
@@ -325,9 +326,9 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     could reach its verdict. `likelihoods` are what the model made of the options where it was not to write but to
     weigh.
 
-    `selected` is true where the verdict counts: everywhere, but where a policy picks one of several candidates;
-    `choice` says then how, and `judged` what a judge was asked for it, whose cost `usd` holds too. The verdict is
-    always that of this row's own `text`, whose digest is `text_sha256`.
+    `selected` is true where the verdict counts: everywhere, but where a policy picks one of several candidates, or a
+    route asked another model; `choice` says then how, and `judged` what a judge was asked for it, whose cost `usd`
+    holds too. The verdict is always that of this row's own `text`, whose digest is `text_sha256`.
     """
 
     step: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from evalkit.core.runfolder import TrainingLock
 from evalkit.core.types import Fingerprint
-from evalkit.plan.costs import planned_bench, planned_diagnosis
+from evalkit.plan.costs import planned_diagnosis, planned_step
 from evalkit.plan.judging import judges_of
 from evalkit.plan.locks import model_lock, task_locks
 from evalkit.plan.needs import order, restricted
@@ -35,13 +35,13 @@ def make(spec: Spec, sources: Sources) -> Plan:
     trained: dict[TrainingFile, TrainingLock] = {}
     steps = [spec.steps[name] for name in order(spec)]
     benches = {step.name: prepare(spec, step, sources, fingerprints) for step in steps if isinstance(step, BenchStep)}
-    check_recorded(list(benches.values()))
+    check_recorded([bench for some in benches.values() for bench in some])
     return Plan(
         spec,
         tuple(
             planned_diagnosis(step, sources, trained)
             if isinstance(step, DiagnoseStep)
-            else planned_bench(spec, benches[step.name], sources)
+            else planned_step(spec, benches[step.name], sources)
             for step in steps
         ),
     )

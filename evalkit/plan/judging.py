@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from evalkit.core import registry
-from evalkit.core.digest import digest
 from evalkit.core.errors import SpecError
 from evalkit.core.ports import EngineAdapter, Selector, Store
 from evalkit.core.runfolder import JudgeLock, ModelLock
@@ -29,10 +28,7 @@ _WORD_TOKENS = 8
 
 def judge_of(spec: Spec, policy: Policy, task: Task, fingerprints: dict[str, Fingerprint]) -> Judge | None:
     """The judge that a policy's selector asks about answers to a task; None where it asks none."""
-    if policy.select is None:
-        return None
-    rubric = spec.rubrics[policy.select.rubric] if policy.select.rubric is not None else None
-    name = policy.select.judge or (rubric.judge if rubric is not None else None)
+    name = judge_name(spec, policy)
     if name is None:
         return None
     rule = spec.judges[name]
@@ -48,6 +44,14 @@ def judge_of(spec: Spec, policy: Policy, task: Task, fingerprints: dict[str, Fin
         template=rule.prompt or PROMPT,
         fields=_shown_fields(task),
     )
+
+
+def judge_name(spec: Spec, policy: Policy) -> str | None:
+    """The judge whom a policy's selector asks, itself or for its rubric; None where it asks nobody."""
+    if policy.select is None:
+        return None
+    rubric = spec.rubrics[policy.select.rubric] if policy.select.rubric is not None else None
+    return policy.select.judge or (rubric.judge if rubric is not None else None)
 
 
 def _sampling(policy: Policy) -> SamplingParams:
@@ -95,13 +99,11 @@ def _names(text: str) -> Iterable[str]:
 def planned_judging(bench: Bench, store: Store) -> tuple[PlannedJudging, ...]:
     """What each judge of a bench is asked, and of that what is not stored. Of candidates that are not there yet it is a
     ceiling: every answer as long as it may be, and none like another."""
-    found: dict[str, PlannedJudging] = {}
-    for arm in bench.arms:
-        if arm.judge is not None and arm.selector is not None:
-            one = _of_arm(bench, arm, (arm.judge, arm.selector), store)
-            before = found.get(one.judge)
-            found[one.judge] = one if before is None else _added(before, one)
-    return tuple(found.values())
+    return added_judging(
+        [_of_arm(bench, arm, (arm.judge, arm.selector), store)]
+        for arm in bench.arms
+        if arm.judge is not None and arm.selector is not None
+    )
 
 
 def _of_arm(bench: Bench, arm: Arm, seated: tuple[Judge, Selector], store: Store) -> PlannedJudging:
@@ -137,6 +139,15 @@ def _of_arm(bench: Bench, arm: Arm, seated: tuple[Judge, Selector], store: Store
 
 def _unwritten(index: int) -> Candidate:
     return Candidate(index, Completion("", "", "stop", None, ""))
+
+
+def added_judging(parts: Iterable[Sequence[PlannedJudging]]) -> tuple[PlannedJudging, ...]:
+    """What each judge is asked in several benches of a step together."""
+    found: dict[str, PlannedJudging] = {}
+    for one in (one for part in parts for one in part):
+        before = found.get(one.judge)
+        found[one.judge] = one if before is None else _added(before, one)
+    return tuple(found.values())
 
 
 def _added(one: PlannedJudging, other: PlannedJudging) -> PlannedJudging:
@@ -184,9 +195,3 @@ def judges_of(bench: Bench) -> dict[str, ModelLock]:
         for arm in bench.arms
         if arm.judge is not None
     }
-
-
-def step_key(parts: list[object], bench: Bench) -> str:
-    """The digest of what a step consists of; its judges' models are part of it where there are any."""
-    judges = judges_of(bench)
-    return digest([*parts, judges] if judges else parts)

@@ -48,6 +48,7 @@ def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
         shots_origin=arm.shots_origin,
         shots_sha256=arm.shots_sha256,
         judge=judge_lock(arm),
+        route=bench.route,
     )
 
 
@@ -77,13 +78,18 @@ def _model_changes(bench: Bench, before: Lock) -> Iterator[str]:
 
 
 def _task_changes(now: Sequence[TaskLock], before: Lock) -> Iterator[str]:
-    known = {(task.step, task.category): task for task in before.tasks}
+    known = {_place(task): task for task in before.tasks}
     for task in now:
-        old = known.get((task.step, task.category))
+        old = known.get(_place(task))
         if old is None:
             yield f"{task.category} is new"
         else:
             yield from (f"{task.category}: {change}" for change in _task_change(task, old))
+
+
+def _place(task: TaskLock) -> tuple[str, str, str]:
+    """What tells a task from the others of its run: within a route also the model."""
+    return task.step, task.category, task.model if task.route else ""
 
 
 def _task_change(new: TaskLock, old: TaskLock) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from evalkit.core.ports import Notify, Store
 from evalkit.core.runfolder import Lock, TrainingLock
@@ -25,7 +26,11 @@ class Sources(Struct, frozen=True):
 
 
 class PlannedTask(Struct, frozen=True):
-    """One task of a step: `requests` completions over `items` items, `cached` of them stored."""
+    """One task of a step: `requests` completions over `items` items, `cached` of them stored.
+
+    `model` is the one that is asked where the step has a route. `at_most`: it may be less, because answers of another
+    model decide.
+    """
 
     category: str
     task: str
@@ -33,6 +38,8 @@ class PlannedTask(Struct, frozen=True):
     items: int
     requests: int
     cached: int
+    model: str = ""
+    at_most: bool = False
 
 
 class PlannedJudging(Struct, frozen=True):
@@ -98,3 +105,19 @@ class Plan(Struct, frozen=True):
     def benches(self) -> tuple[Bench, ...]:
         """Everything that is asked, in order."""
         return tuple(bench for step in self.steps for bench in step.benches)
+
+    @property
+    def parts(self) -> tuple[Bench, ...]:
+        """The same in the order of the rows: a bench for each category of a step and each model that is asked there."""
+        return tuple(
+            replace(bench, arms=(arm,))
+            for step in self.steps
+            for category in self._categories(step)
+            for bench in step.benches
+            for arm in bench.arms
+            if arm.category == category
+        )
+
+    def _categories(self, step: PlannedStep) -> list[str]:
+        suites = {bench.step.suite for bench in step.benches}
+        return [use.category for suite in suites for use in self.spec.suites[suite]]

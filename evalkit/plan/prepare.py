@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from evalkit.core import registry
 from evalkit.core.errors import SpecError
-from evalkit.core.ports import EngineAdapter, Scorer, Selector
-from evalkit.core.types import Fingerprint, Json, Limits, Sample
+from evalkit.core.ports import EngineAdapter, Scorer
+from evalkit.core.types import Fingerprint, Json, Limits, Model, Sample
 from evalkit.plan.judging import judge_of
 from evalkit.plan.planned import Sources
-from evalkit.spec.model import BenchStep, Policy, Spec, TaskUse, sampling
+from evalkit.plan.routes import routed, selector_of
+from evalkit.spec.model import BenchStep, Spec, TaskUse, sampling
 from evalkit.steps.bench import Arm, Bench
 from evalkit.tasks.datasets import read_rows
 from evalkit.tasks.samples import check, samples
@@ -19,12 +20,28 @@ from evalkit.tasks.shots import shots_of
 _REFERENCE_RULE = ("reference_factor", "reference_floor_s")
 
 
-def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[str, Fingerprint]) -> Bench:
-    """Look up everything that a bench step names. `fingerprints` remembers models seen before."""
-    model = spec.models[step.model]
-    if model.name not in fingerprints:
-        fingerprints[model.name] = registry.load("engines", model.engine).fingerprint(model)
+def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[str, Fingerprint]) -> tuple[Bench, ...]:
+    """Look up everything that a bench step names: a bench for each model that it asks, in the order in which they are
+    asked. `fingerprints` remembers models seen before."""
     arms = tuple(_arm(spec, step, use, (sources, fingerprints)) for use in spec.suites[step.suite])
+
+    salt = f"{sources.salt}repeat {step.repeat}" if step.repeat else sources.salt
+
+    def bench(name: str, asked: tuple[Arm, ...]) -> Bench:
+        model = spec.models[name]
+        adapter: EngineAdapter = registry.load("engines", model.engine)
+        if name not in fingerprints:
+            fingerprints[name] = adapter.fingerprint(model)
+        _check_weighing(adapter, model, asked)
+        model = model if step.batch is None else adapter.batched(model, step.batch)
+        return Bench(step, model, fingerprints[name], asked, salt, spec.cost.get("gpu_hour"))
+
+    if step.model in spec.routes:
+        return routed(spec, step.model, arms, bench, sources.notify)
+    return (bench(step.model, arms),)
+
+
+def _check_weighing(adapter: EngineAdapter, model: Model, arms: Sequence[Arm]) -> None:
     weighing = [arm for arm in arms if arm.weighs]
     for arm in weighing:
         if arm.selector is not None:
@@ -33,12 +50,8 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
         if any(sample.followups for sample in arm.samples):
             message = f"task {arm.task} asks several turns and wants options weighed: there is no answer to go on from"
             raise SpecError(message, hint="ask one turn, or score by the letter that is written")
-    adapter: EngineAdapter = registry.load("engines", model.engine)
     if weighing:
         adapter.check_weighing(model)
-    asked = model if step.batch is None else adapter.batched(model, step.batch)
-    salt = f"{sources.salt}repeat {step.repeat}" if step.repeat else sources.salt
-    return Bench(step, asked, fingerprints[model.name], arms, salt, spec.cost.get("gpu_hour"))
 
 
 def check_recorded(benches: Sequence[Bench]) -> None:
@@ -87,19 +100,6 @@ def _arm(spec: Spec, step: BenchStep, use: TaskUse, known: tuple[Sources, dict[s
         selector=selector_of(policy, spec),
         judge=judge_of(spec, policy, task, fingerprints),
     )
-
-
-def selector_of(policy: Policy, spec: Spec) -> Selector | None:
-    """What picks one of a policy's candidates; None where each answer counts."""
-    if policy.select is None:
-        return None
-    options: dict[str, Json] = {}
-    if policy.select.rubric is not None:
-        options = spec.rubrics[policy.select.rubric].options
-    elif policy.select.judge is not None:
-        options = {"questions": spec.judges[policy.select.judge].ask}
-    made: Selector = registry.load("selectors", policy.select.by)(options)
-    return made
 
 
 def with_limits(options: dict[str, Json], sandbox: dict[str, Json]) -> dict[str, Json]:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 
-from evalkit.core.runfolder import RunRecord
+from evalkit.core.runfolder import Lock, RunRecord
 from evalkit.core.types import SampleRow
 from evalkit.report.attempts import AttemptTally, pass_at_ks
 from evalkit.report.breakdown import means, rate
@@ -275,10 +275,17 @@ class _StepTally(Struct):
         )
 
 
-class Collector:
-    """Takes rows one at a time; `results` may be asked at any time."""
+def asked_models(lock: Lock) -> dict[str, str]:
+    """By step, the route that it asks, whose models its rows name."""
+    return {task.step: task.route for task in lock.tasks if task.route}
 
-    def __init__(self) -> None:
+
+class Collector:
+    """Takes rows one at a time; `results` may be asked at any time. `models` says what was asked, by step, where that
+    is not what its rows say."""
+
+    def __init__(self, models: Mapping[str, str] | None = None) -> None:
+        self._models = models or {}
         self._steps: dict[str, _StepTally] = {}
         self._in_process: dict[str, None] = {}  # tasks, in order
 
@@ -287,7 +294,7 @@ class Collector:
             self._in_process[row.task] = None
         step = self._steps.get(row.step)
         if step is None:
-            step = self._steps[row.step] = _StepTally(row.model)
+            step = self._steps[row.step] = _StepTally(self._models.get(row.step, row.model))
         step.add(row)
 
     def results(self, run: RunRecord, *, asks: bool = True) -> Results:

@@ -37,6 +37,7 @@ TITLES = {
     "determinism": "Noise floor",
     "diversity": "Diversity",
     "errors": "Failures",
+    "route": "What the route is worth",
     "rubric": "What the selector is worth",
     "sweep": "Sweep",
 }

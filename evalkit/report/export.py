@@ -22,6 +22,7 @@ from evalkit.report.render import prompt_text
 from evalkit.report.results import Measure, Results, decode
 from evalkit.report.tables import measure_lines
 from evalkit.stats.passk import pass_at_k
+from evalkit.steps.routing import BY
 
 Cells = tuple[Json, ...]
 _TESTS = ("id", "problem_statement", "test_case_statement", "test_output", "reason", "step", "category", "sample")
@@ -121,6 +122,8 @@ class _Items:
         self.most = 0
 
     def add(self, row: SampleRow) -> None:
+        if row.choice is not None and row.choice.by == BY:  # another model was asked: these are not the item's answers
+            return
         answers = self._items.setdefault((row.step, row.category, row.id), {})
         answers[row.sample] = {"pass": True, "fail": False}.get(row.outcome)
         self.most = max(self.most, row.sample + 1)

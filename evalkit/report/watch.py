@@ -110,6 +110,7 @@ class Watch:
     def __init__(self, lock: Lock) -> None:
         self._steps: dict[str, _StepWatch] = {}
         self._asked = {step: _asked(lock, step) for step in {task.step for task in lock.tasks}}
+        self._routed = {task.step for task in lock.tasks if task.route}
 
     def add(self, row: SampleRow) -> None:
         self._steps.setdefault(row.step, _StepWatch()).add(row)
@@ -122,10 +123,11 @@ class Watch:
         return found
 
     def _equal(self) -> Iterator[tuple[str, str]]:
-        """Steps that were to ask otherwise and whose answers that count are those of an earlier step, text by text."""
+        """Steps that were to ask otherwise and whose answers that count are those of an earlier step, text by text. A
+        route shares the answers of its models: there it is no surprise."""
         before: dict[tuple[int, int], str] = {}
         for name, step in self._steps.items():
-            if step.unknown or not step.count:
+            if step.unknown or not step.count or name in self._routed:
                 continue
             first = before.setdefault((step.count, step.sum), name)
             if first != name and self._asked.get(first) != self._asked.get(name):

@@ -10,7 +10,7 @@ from evalkit.core import runfolder
 from evalkit.core.runfolder import RunRecord
 from evalkit.fetch.cache import write_file
 from evalkit.report import figures, findings, page
-from evalkit.report.collect import Collector
+from evalkit.report.collect import Collector, asked_models
 from evalkit.report.diagnosed import Diagnoses
 from evalkit.report.excerpts import Excerpts
 from evalkit.report.folder import read_lock, read_rows, read_run
@@ -27,7 +27,8 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
     Raises DataError when the folder is not a run folder or a line of it cannot be read.
     """
     run, lock = record or read_run(folder), read_lock(folder)
-    collector, excerpts, diagnoses, watch = Collector(), Excerpts(), Diagnoses(lock), Watch(lock)
+    collector, excerpts = Collector(asked_models(lock)), Excerpts()
+    diagnoses, watch = Diagnoses(lock), Watch(lock)
     with ParquetFile(folder / runfolder.PARQUET) as parquet:
         for row in read_rows(folder):
             collector.add(row)

@@ -27,6 +27,7 @@ from evalkit.run.store import SqliteStore
 from evalkit.run.toolbox import Listeners, Toolbox
 from evalkit.steps.asking import ask
 from evalkit.steps.fill import fill
+from evalkit.steps.routing import admitted
 from evalkit.steps.rows import rows
 
 Publish = Callable[[Path, RunRecord], object]
@@ -80,7 +81,7 @@ def _fill(folder: RunFolder, plan: Plan, store: SqliteStore, listener: Listener)
         for bench in plan.benches:
             fill(bench, tools)
         for bench in plan.benches:  # after all of that: the judge's model takes the place of the others, once
-            ask(bench, tools)
+            ask(admitted(bench, store, sandbox.identity), tools)
     finally:
         tools.close()
         tools.listener.finish()
@@ -106,8 +107,8 @@ def _settle(folder: RunFolder, order: Order, filled: _Filled, publish: Publish) 
 
 
 def _counted(filled: _Filled, totals: Counter[str], voids: Counter[str]) -> Iterator[SampleRow]:
-    for bench in filled.plan.benches:
-        for row in rows(bench, filled.store, filled.sandbox.identity):
+    for part in filled.plan.parts:
+        for row in rows(part, filled.store, filled.sandbox.identity):
             all_of_them = f"samples of step '{row.step}'"
             for which in (all_of_them, f"selected {all_of_them}") if row.selected else (all_of_them,):
                 totals[which] += 1

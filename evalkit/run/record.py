@@ -182,7 +182,7 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
     trained = {step.name: step.training for step in plan.steps}
     return Lock(
         spec=spec_sha256,
-        tasks=tuple(task for bench in plan.benches for task in task_locks(plan.spec, bench)),
+        tasks=tuple(task for part in plan.parts for task in task_locks(plan.spec, part)),
         models={
             name: lock
             for bench in plan.benches
@@ -196,6 +196,7 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
             for step in plan.spec.steps.values()
             if isinstance(step, DiagnoseStep)
         ),
+        routes={bench.route: plan.spec.routes[bench.route] for bench in plan.benches if bench.route},
     )
 
 

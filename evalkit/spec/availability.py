@@ -15,7 +15,6 @@ _DIAGNOSES = ("ties",)
 _SECTIONS = ("budget",)
 _POLICY_KEYS = ("format",)
 _STEP_KEYS = ("when", "expect", "require")
-_MODEL_KEYS = ("route",)
 _JUDGE_KEYS = ("swap", "retest")
 _TEMPLATE = ".md.j2"
 
@@ -28,8 +27,6 @@ def check(root: Node, diagnostics: Diagnostics) -> None:
         for key in _POLICY_KEYS:
             _refuse(policy, path, key, f"`{key}` in a policy", diagnostics)
     for path, model in _models(root):
-        for key in _MODEL_KEYS:
-            _refuse(model, path, key, "a model made of others (`route`)", diagnostics)
         _check_engine(model, path, diagnostics)
     for name, judge in _entries(root, "judges"):
         for key in _JUDGE_KEYS:

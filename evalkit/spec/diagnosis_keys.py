@@ -33,6 +33,7 @@ KEYS = {
     "errors": Keys(("of",)),
     "consistency": Keys(("of",), ("greedy",)),
     "determinism": Keys(("of", "again")),
+    "route": Keys(("of",), ("first", "then")),
     "sweep": Keys(("arms",), ("over",)),
     **dict.fromkeys(TRAINING, Keys(("data",), ("by", "scores"))),
 }

@@ -15,6 +15,7 @@ from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnosis_keys import TRAINING
 from evalkit.spec.diagnostics import did_you_mean
 from evalkit.spec.expand_policies import BUILT_IN, Policies
+from evalkit.spec.expand_routes import long_route
 from evalkit.spec.nodes import Node, Place, default, derived
 from evalkit.spec.nodes import Path as NodePath
 from evalkit.spec.reading import Reading
@@ -119,6 +120,8 @@ class _Expander:
     def _long_model(self, node: Node, path: NodePath) -> Node:
         if not node.is_map:
             node = self._model_of_text(node, path)
+        if "route" in node.map:
+            return long_route(node, path, self._policies, self._diagnostics)
         given = [source for source in _SOURCES if source in node.map]
         engine = node.text("engine")
         if engine in (None, "transformers", "replay", "vllm"):
@@ -133,7 +136,7 @@ class _Expander:
         return _with_defaults(Node(entries, node.place), {} if "file" in entries else _MODEL_DEFAULTS)
 
     def _check_sources(self, node: Node, given: list[str], path: NodePath) -> None:
-        if not given and "route" not in node.map:
+        if not given:
             message = "a model needs one of `embedded`, `hub`, `path`, `file`"
             self._diagnostics.error(node.place, path, message, hint="say where the weights are", at_key=True)
         for key in given[1:]:

@@ -27,6 +27,7 @@ from evalkit.spec import circular, judging, scalars
 from evalkit.spec.diagnostics import LINE_BREAK, Diagnostic, Diagnostics
 from evalkit.spec.nodes import Node, Path, walk
 from evalkit.spec.references import used_names
+from evalkit.spec.routes import own_policies, part_names
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _IGNORE = re.compile(r"#\s*evalkit:\s*ignore\[([^\]]*)\]")
@@ -105,8 +106,11 @@ def _unread_files(long: Node, diagnostics: Diagnostics) -> None:
     most: dict[str, int] = {}
     for step in long.map["steps"].map.values():
         if "bench" in step.map:
-            asker = step.text("model") or ""
-            most[asker] = max([most.get(asker, 0), *_answers(step, long)])
+            asked = step.text("model") or ""
+            own = own_policies(long.map["models"].get(asked) or Node({}))
+            for asker in part_names(long.map["models"], asked):
+                answers = [_answers_of(own[asker], long)] if asker in own else _answers(step, long)
+                most[asker] = max([most.get(asker, 0), *answers])
     for name, model in long.map["models"].map.items():
         files, read = model.get("file"), most.get(name, 0)
         if files is not None and 0 < read < len(files.items):
@@ -119,10 +123,12 @@ def _answers(step: Node, long: Node) -> Iterator[int]:
     """How many answers a bench asks for, in each category."""
     suite, chosen = long.map["suites"].get(step.text("bench") or ""), step.map["policy"]
     for category in suite.map if suite is not None else ():
-        policy = long.map["policies"].get(chosen.text(category) or chosen.text("default") or "")
-        if policy is not None:
-            best_of = policy.get("best_of")
-            yield (best_of or policy.map["samples"]).content
+        yield _answers_of(chosen.text(category) or chosen.text("default") or "", long)
+
+
+def _answers_of(name: str, long: Node) -> int:
+    policy = long.map["policies"].get(name)
+    return 0 if policy is None else int((policy.get("best_of") or policy.map["samples"]).content)
 
 
 def _movable(node: Node, path: Path, what: str, diagnostics: Diagnostics) -> None:

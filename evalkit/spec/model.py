@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from evalkit.core.routing import Route
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Message, Model, SamplingParams
 
@@ -71,7 +72,7 @@ class JudgeRule(Struct, frozen=True):
 
 
 class BenchStep(Struct, frozen=True, tag="bench"):
-    """Ask `model` every item of `suite` and score the answers.
+    """Ask `model`, or a route between models, every item of `suite` and score the answers.
 
     `policy` maps a category to a policy's name; `default` is the rest. With another `repeat` than 0 everything is asked
     anew, and not taken from the answers to the same questions; `batch` is how many answers are made at a time.
@@ -121,7 +122,8 @@ class Spec(Struct, frozen=True):
     """One spec in long form, every reference checked.
 
     `tasks` holds every task document in use, by name. `seed` is the one all others derive from.
-    `void_budget` is the share of void samples that a step survives. `rubrics` are those in use, by name.
+    `void_budget` is the share of void samples that a step survives. `rubrics` are those in use, by name. `routes` are
+    the models that are made of others.
     """
 
     name: str
@@ -139,6 +141,7 @@ class Spec(Struct, frozen=True):
     path: str = ""
     rubrics: dict[str, Rubric] = {}
     judges: dict[str, JudgeRule] = {}
+    routes: dict[str, Route] = {}
 
 
 class Rubric(Struct, frozen=True):

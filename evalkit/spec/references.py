@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from evalkit.spec import diagnosis_keys, diagnosis_reads, judging
+from evalkit.spec import diagnosis_keys, diagnosis_reads, judging, routes
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
 from evalkit.spec.nodes import Node, Path, walk
 
-_STEP_KEYS = ("of", "greedy", "again", "scores")
+_STEP_KEYS = ("of", "first", "then", "greedy", "again", "scores")
 _MODEL_KEYS = ("model",)
 
 
@@ -39,6 +39,7 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
         _check_named(step.get("judge"), (*at, "judge"), long.get("judges"), "judge", diagnostics)
     _check_selects(long, diagnostics)
     judging.check(long, models, diagnostics)
+    routes.check(long, models, diagnostics)
     _check_data(steps, diagnostics)
     diagnosis_keys.check(steps, diagnostics)
     diagnosis_reads.check(long, diagnostics)
@@ -205,19 +206,17 @@ def used_names(long: Node) -> set[tuple[str, str]]:
         used |= {("policies", name.partition(".")[0]) for name in named}  # `warm.top_p-0.9` is of the sweep `warm`
     used |= {("models", judge.text("model") or "") for judge in _entries(long, "judges").values()}
     used |= {("policies", judge.text("policy") or "") for judge in _entries(long, "judges").values()}
-    used |= {("models", name) for model in long.map["models"].map.values() for name in _parts(model)}
+    for model in long.map["models"].map.values():
+        used |= {("models", node.content) for _, node in routes.parts(model)}
+        used |= {("policies", name) for name in routes.own_policies(model).values()}
+        read = routes.rubric(model)
+        used |= {("rubrics", read.content)} if read is not None else set()
     used |= {("judges", name) for name in judging.named(long)}
-    used |= {("rubrics", node.content) for path, node in walk(long) if path[-1:] == ("rubric",) and not node.is_map}
+    rubrics = [node.content for path, node in walk(long) if path[-1:] == ("rubric",)]
+    used |= {("rubrics", name) for name in rubrics if isinstance(name, str)}
     named = [node.content for path, node in walk(long) if path[-1:] == ("task",) and path[:1] != ("tasks",)]
     used |= {("tasks", name) for name in named if isinstance(name, str)}  # a suite may call a category `task`
     return used
-
-
-def _parts(model: Node) -> list[str]:
-    """The models that a `route` is made of."""
-    route = model.get("route")
-    keys = ("first", "then", "model")
-    return [node.content for path, node in walk(route) if path[-1:] and path[-1] in keys] if route is not None else []
 
 
 def _entries(long: Node, section: str) -> dict[str, Node]:

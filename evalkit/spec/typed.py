@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from evalkit.core.routing import Escalation, Route, RouteRule
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Model
 from evalkit.spec.model import (
@@ -36,7 +37,7 @@ def spec(
     return Spec(
         name=long["name"],
         about=long["about"],
-        models={name: _model(name, model, resolve) for name, model in long["models"].items()},
+        models={name: _model(name, model, resolve) for name, model in long["models"].items() if "route" not in model},
         suites={name: _suite(suite, names) for name, suite in long["suites"].items() if _is_complete(suite)},
         policies={name: _policy(name, policy) for name, policy in long["policies"].items()},
         steps={name: _step(name, step, resolve) for name, step in long["steps"].items()},
@@ -49,7 +50,20 @@ def spec(
         path=path,
         rubrics=rubrics,
         judges={name: _judge(name, judge) for name, judge in long.get("judges", {}).items()},
+        routes={name: _route(model["route"]) for name, model in long["models"].items() if "route" in model},
     )
+
+
+def _route(route: Json) -> Route:
+    if "rules" in route:
+        whens = (
+            (rule["model"], {name: tuple(values) for name, values in rule.get("when", {}).items()})
+            for rule in route["rules"]
+        )
+        return Route(rules=tuple(RouteRule(model, when) for model, when in whens))
+    [(by, given)] = route["when"].items()
+    when = Escalation(by, float(given["below"]), given.get("name"))
+    return Route(first=route["first"], then=route["then"], when=when, then_policy=route.get("then_policy"))
 
 
 def _model(name: str, model: Json, resolve: Resolve) -> Model:
@@ -106,7 +120,7 @@ def _judge(name: str, judge: Json) -> JudgeRule:
     return JudgeRule(name, judge["model"], tuple(judge.get("ask", ())), judge["policy"], judge.get("prompt"))
 
 
-_ROLES = ("of", "greedy", "again", "scores")
+_ROLES = ("of", "first", "then", "greedy", "again", "scores")
 _NO_OPTIONS = (*_ROLES, "arms", "data", "by", "diagnose", "about", "meta")
 
 

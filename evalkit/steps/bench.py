@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from evalkit.core.keys import completion_key, execution_key
 from evalkit.core.ports import Scorer, Selector
+from evalkit.core.routing import Escalation
 from evalkit.core.types import (
     Completion,
     Execution,
@@ -62,8 +63,21 @@ class Arm(Struct, frozen=True):
         return any(self.scorer.continuations(sample) for sample in self.samples)
 
 
+class Gate(Struct, frozen=True):
+    """When a model's answers to an item are not kept and the next model is asked; `rubric` gives the points where it
+    reads them."""
+
+    when: Escalation
+    rubric: Selector | None = None
+
+
 class Bench(Struct, frozen=True):
-    """A bench step with everything looked up. `salt` is empty but for `--fresh` runs."""
+    """A bench step with everything looked up, or what one model of its `route` has of it. `salt` is empty but for
+    `--fresh` runs.
+
+    Of an escalation the first model has the `gate`, and the second comes `after` it: its samples are all those that may
+    get there (`routing.admitted`).
+    """
 
     step: BenchStep
     model: Model
@@ -71,6 +85,9 @@ class Bench(Struct, frozen=True):
     arms: tuple[Arm, ...]
     salt: str = ""
     usd_per_hour: float | None = None
+    route: str = ""
+    gate: Gate | None = None
+    after: Bench | None = None
 
     @property
     def executes(self) -> bool:

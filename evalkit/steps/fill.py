@@ -16,6 +16,7 @@ import msgspec
 from evalkit.core.ports import Tools
 from evalkit.core.types import Completion, Execution, Program, Progress, Request, Void
 from evalkit.steps.bench import Arm, Bench, Cell, Trial, cells, chunks, limits_of, trial_of
+from evalkit.steps.routing import admitted
 from evalkit.steps.turns import following, wanted
 
 _CELLS = 2048
@@ -31,12 +32,14 @@ Place = tuple[Arm, Cell]
 
 
 def fill(bench: Bench, tools: Tools) -> None:
-    """Obtain every completion and execution that the store lacks.
+    """Obtain every completion and execution that the store lacks. A bench that comes after another one is filled
+    after it.
 
     Raises what the engine raises (PrerequisiteError, ContractError) and RunIncomplete when the store cannot be
     written; all that was obtained until then is stored.
     """
-    _Filling(bench, tools).run()
+    identity = tools.sandbox_identity if bench.executes else ""
+    _Filling(admitted(bench, tools.store, identity), tools).run()
 
 
 class _Filling:

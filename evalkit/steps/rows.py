@@ -2,160 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, repeat
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from evalkit.core.digest import digest_text
-from evalkit.core.judging import Judged
 from evalkit.core.ports import Store
-from evalkit.core.selection import Candidate
-from evalkit.core.types import Choice, Completion, Execution, Request, Sample, SampleRow, Score, Void, Weighed
-from evalkit.steps.asking import Heard, hear
-from evalkit.steps.bench import Arm, Bench, Cell, Trial, cells, chunks, limits_of, trial_of
-from evalkit.steps.choosing import pick
-from evalkit.steps.turns import reached
-
-_CHUNK = 256
+from evalkit.core.types import Completion, Request, SampleRow, Score, Weighed
+from evalkit.steps.bench import Arm, Bench, limits_of
+from evalkit.steps.known import Known, Mark, items
+from evalkit.steps.routing import admitted, marks
 
 
 def rows(bench: Bench, store: Store, identity: str) -> Iterator[SampleRow]:
-    """What the store knows of a bench, one row a completion, in plan order. What is missing is void."""
+    """What the store knows of a bench, one row a completion, in plan order. What is missing is void.
+
+    Of the second model of an escalation these are the items that the first one's answers send on.
+    """
+    bench = admitted(bench, store, identity)
     for arm in bench.arms:
-        answers = arm.policy.answers  # the candidates of an item stay together
-        for some in chunks(cells(bench, arm), max(1, _CHUNK // answers) * answers):
-            known = list(_known(bench, arm, some, store, identity))
-            picked = _picked(bench, arm, known, store) if arm.selector is not None else repeat(_Mark())
-            for one, mark in zip(known, picked, strict=False):
+        for item in items(bench, arm, store, identity):
+            for one, mark in zip(item, marks(bench, arm, item, store), strict=True):
                 yield _row(bench, arm, one, mark)
 
 
-class _Tried(Struct, frozen=True):
-    """What is known of the execution of one completion."""
-
-    trial: Trial | None = None
-    execution: Execution | None = None
-    reference: Execution | None = None
-
-
-class _Known(Struct, frozen=True):
-    """What is known of one completion wanted."""
-
-    cell: Cell
-    completion: Completion | None
-    tried: _Tried
-    score: Score
-
-
-def _known(bench: Bench, arm: Arm, some: Sequence[Cell], store: Store, identity: str) -> Iterator[_Known]:
-    some, completions = reached(bench, some, store)
-    keys = [cell.request.key for cell in some]
-    trials = {
-        key: trial_of(arm, cell.sample, completions[key], identity)
-        for key, cell in zip(keys, some, strict=True)
-        if key in completions
-    }
-    tried = _look_up([trial for trial in trials.values() if trial is not None], store)
-    voids = store.voids([*keys, *tried])
-    for cell in some:
-        completion, trial = completions.get(cell.request.key), trials.get(cell.request.key)
-        known = tried[trial.program.key] if trial is not None else _Tried()
-        yield _Known(cell, completion, known, _score(arm, cell, completion, known, voids))
-
-
-class _Mark(Struct, frozen=True):
-    """Whether the verdict of a completion counts, and what the selector and its judge made of it. `void`: it would
-    count, and what was to pick it is missing."""
-
-    selected: bool = True
-    choice: Choice | None = None
-    judged: Judged | None = None
-    void: str | None = None
-
-
-class _Offered(Struct, frozen=True):
-    """A completion that came, as a candidate, with what a judge said of it."""
-
-    place: int
-    candidate: Candidate
-    heard: Heard | None
-
-
-def _picked(bench: Bench, arm: Arm, known: Sequence[_Known], store: Store) -> Iterator[_Mark]:
-    """One mark for each completion. What never came is no candidate; where nothing came, the item's void stands in the
-    first one's place."""
-    came = [(one.cell.sample, _candidate(one, one.completion)) for one in known if one.completion is not None]
-    heard = iter(hear(bench, arm, came, store))
-    for _, group in groupby(known, lambda one: one.cell.sample.id):
-        some = list(group)
-        offered = [
-            _offered(place, _candidate(one, one.completion), next(heard))
-            for place, one in enumerate(some)
-            if one.completion is not None
-        ]
-        marks = _chosen(arm, some[0].cell.sample, offered)
-        yield from (marks.get(place, _Mark(not offered and place == 0)) for place in range(len(some)))
-
-
-def _chosen(arm: Arm, sample: Sample, offered: Sequence[_Offered]) -> dict[int, _Mark]:
-    """The marks of an item's candidates, by place. Where a judge's answer is missing nothing is picked: the item's void
-    stands in the place of its first candidate."""
-    assert arm.selector is not None
-    judged = [one.heard.judged if one.heard is not None else None for one in offered]
-    missing = next((one.heard.void for one in offered if one.heard is not None and one.heard.void is not None), None)
-    if missing is not None:
-        first = offered[0].place
-        return {
-            one.place: _Mark(one.place == first, None, cost, f"judge: {missing}" if one.place == first else None)
-            for one, cost in zip(offered, judged, strict=True)
-        }
-    picked = pick(arm.selector, arm.policy, sample, [one.candidate for one in offered])
-    return {
-        one.place: _Mark(index == picked.place, choice, cost)
-        for index, (one, choice, cost) in enumerate(zip(offered, picked.choices, judged, strict=True))
-    }
-
-
-def _candidate(known: _Known, completion: Completion) -> Candidate:
-    cell, score = known.cell, known.score
-    return Candidate(cell.request.index, completion, cell.earlier, score.answer, score)
-
-
-def _offered(place: int, candidate: Candidate, heard: Heard | None) -> _Offered:
-    told = candidate if heard is None else replace(candidate, marks=heard.marks)
-    return _Offered(place, told, heard)
-
-
-def _look_up(trials: Sequence[Trial], store: Store) -> dict[str, _Tried]:
-    """What the store has of each program and of its reference, by the program's key."""
-    references = {trial.reference.program.key for trial in trials if trial.reference is not None}
-    executions = store.executions([*(trial.program.key for trial in trials), *references])
-    return {
-        trial.program.key: _Tried(
-            trial,
-            executions.get(trial.program.key),
-            executions.get(trial.reference.program.key) if trial.reference is not None else None,
-        )
-        for trial in trials
-    }
-
-
-def _score(arm: Arm, cell: Cell, completion: Completion | None, tried: _Tried, voids: dict[str, Void]) -> Score:
-    if completion is None:
-        return _void(voids.get(cell.request.key), "not generated yet")
-    if tried.trial is not None and tried.execution is None:
-        return _void(voids.get(tried.trial.program.key), "not executed yet")
-    return arm.scorer.score(cell.sample, completion, tried.execution)
-
-
-def _void(void: Void | None, otherwise: str) -> Score:
-    return Score("void", None, reason=f"{void.by}: {void.reason}" if void else otherwise)
-
-
-def _row(bench: Bench, arm: Arm, known: _Known, mark: _Mark) -> SampleRow:
+def _row(bench: Bench, arm: Arm, known: Known, mark: Mark) -> SampleRow:
     cell, completion, tried = known.cell, known.completion, known.tried
     score = known.score if mark.void is None else Score("void", None, reason=mark.void)
     execution = tried.execution

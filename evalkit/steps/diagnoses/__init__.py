@@ -18,6 +18,7 @@ from evalkit.steps.diagnoses.determinism import Determinism
 from evalkit.steps.diagnoses.diversity import Diversity
 from evalkit.steps.diagnoses.errors import Errors
 from evalkit.steps.diagnoses.order import FileOrder
+from evalkit.steps.diagnoses.route import RouteDiagnosis
 from evalkit.steps.diagnoses.rubric import RubricValidity
 from evalkit.steps.diagnoses.sweep import Sweep
 
@@ -41,6 +42,7 @@ KINDS: Mapping[str, Callable[[DiagnosisLock], Diagnoser]] = {
     "diversity": Diversity,
     "errors": Errors,
     "order": FileOrder,
+    "route": RouteDiagnosis,
     "rubric": RubricValidity,
     "sweep": Sweep,
 }

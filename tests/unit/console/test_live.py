@@ -62,6 +62,22 @@ def test_nothing_to_do_is_no_noise() -> None:
     assert stream.getvalue() == "bench/arithmetic: 50/50, score 40.0 % of 50\n"
 
 
+def test_a_second_model_adds_to_the_first() -> None:
+    """A route asks two models for one task: the line goes on, and is told again at its end."""
+    live, stream, clock = listener()
+    live.stage("blend", "sums", 4, 4)
+    live.advance("blend", "sums", Progress(scored=4, value=1))
+    live.stage("blend", "sums", 2, 0)
+    clock.now += 2
+    live.advance("blend", "sums", Progress(done=2, tokens=10, scored=2, value=2))
+    live.finish()
+    assert stream.getvalue().splitlines() == [
+        "blend/sums: 4/4, score 25.0 % of 4",
+        "blend/sums: 2 answers",
+        "blend/sums: 6/6, 1/s, 5.0 tokens/s, score 50.0 % of 6",
+    ]
+
+
 def test_an_unfinished_task_is_told_at_the_end() -> None:
     """After an interruption one sees how far each task came."""
     live, stream, clock = listener()

@@ -95,6 +95,21 @@ def test_plan(screen: Callable[..., None]) -> None:
     screen("plan")
 
 
+def test_plan_of_a_route(screen: Callable[..., None]) -> None:
+    """A line for each model; the second one's are what they may be at most."""
+    tasks = (
+        PlannedTask("arithmetic", "arithmetic", "test", 50, 250, 250, "cheap"),
+        PlannedTask("arithmetic", "arithmetic", "test", 50, 50, 4, "strong", at_most=True),
+    )
+    step = Step(
+        name="blend", verb="bench", needs=(), key="1a2b3c4d5e6f7081", requests=300, cached=254, programs_cached=None,
+        prompt_tokens=1200, max_completion_tokens=25600, tokens_exact=False, why="cheap: every answer is stored",
+        tasks=tasks,
+    )  # fmt: skip
+    console.show_plan(Plan((step,)))
+    screen("plan_of_a_route")
+
+
 @pytest.mark.parametrize(
     ("ceiling", "said"),
     [

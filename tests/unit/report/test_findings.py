@@ -22,6 +22,10 @@ VALUES: dict[str, dict[str, Json]] = {
     "training_in_blocks": {"runs": 3, "expected": 41.0, "p": 1 / 10_001, "category": "math", "longest": 40},
     "late_category": {"category": "c", "recency": 7.0, "last": 1.0, "share": 1 / 7, "p": 0.0314},
     "not_deterministic": {"texts": 3, "answers": 50, "flips": 1, "judged": 50, "high": 0.1035},
+    "route_no_cheaper": {"ratio": 1.25, "measure": "seconds", "items": 40},
+    "route_loses": {"difference": -0.0825, "p": 0.0312, "items": 40},
+    "escalations_wasted": {"sent": 10, "helped": 1, "wasted": 6, "vain": 3, "harmed": 0},
+    "escalations_harm": {"sent": 10, "helped": 1, "wasted": 3, "vain": 3, "harmed": 3},
 }
 SAID = {
     "identical_candidates": "8 of 18 items have one text only in up to 3 answers, at temperature 0.8 as the engine "
@@ -37,6 +41,11 @@ SAID = {
     "not_deterministic": "3 of 50 texts differ when asked again in batches of another size; 1 of 50 verdicts flip "
     "(up to "
     "10.3 % with 95 % confidence).",
+    "route_no_cheaper": "On 40 items it costs 125.0 % of what the strong model alone costs, measured in seconds of "
+    "generation.",
+    "route_loses": "-8.2 points on the same 40 items (exact p = 0.031).",
+    "escalations_wasted": "Of 10 items that were sent on both models solve 6; the second one helped with 1.",
+    "escalations_harm": "Of 10 items that were sent on the second model has a lower score on 3 and a higher one on 1.",
 }
 
 

@@ -111,6 +111,16 @@ def test_only_answers_that_count_are_compared(row: Build) -> None:
     assert [one.code for one in raised(picked("one", 1) + picked("two", 1), both)["two"]] == ["identical_arms"]
 
 
+def test_a_route_shares_the_answers_of_its_models(row: Build) -> None:
+    """Where all of them were kept they are those of the model alone, and nothing is wrong with that."""
+    way = TaskLock(step="one", category="c", task="t", split="test", origin="", sha256="", items=(), samples=2)
+    for name in ("one", "two"):
+        routed = TaskLock(**{**_fields(way), "step": name, "samples": 1, "route": "unsure"})
+        plain = TaskLock(**{**_fields(way), "step": {"one": "two", "two": "one"}[name]})
+        rows = answers(row, "one", "a", "x") + answers(row, "two", "a", "x")
+        assert raised(rows, Lock(tasks=(routed, plain))) == {"one": [], "two": []}
+
+
 def _fields(lock: TaskLock) -> dict[str, object]:
     return {name: getattr(lock, name) for name in lock.__struct_fields__}
 
