@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from evalkit.core.expectation import Expected
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, SamplingParams
 
@@ -90,7 +91,7 @@ class TaskLock(Struct, frozen=True, kw_only=True):
 
 
 class DiagnosisLock(Struct, frozen=True, kw_only=True):
-    """A `diagnose` step: its kind, and by role the steps whose rows it reads (`of` is the one that is explained).
+    """A `diagnose` or `compare` step: its kind, and by role the steps whose rows it reads (`of` is the one that is explained).
 
     `roles` are those of `reads` in the order of the spec.
     """
@@ -113,7 +114,8 @@ class Lock(Struct, frozen=True, kw_only=True):
     """`evalkit.lock`: what the run was made of, by digest. Nothing in it depends on the clock or the machine's paths.
 
     `spec` is the digest of the long form, `sandbox` the identity of the sandbox where one was used and `sandbox_parts`
-    what it is made of (base, packages, worker), `packages` the versions that can change a number.
+    what it is made of (base, packages, worker), `packages` the versions that can change a number, `expectations` what the spec
+    said before the run.
     """
 
     evalkit: int = 1
@@ -124,3 +126,4 @@ class Lock(Struct, frozen=True, kw_only=True):
     sandbox_parts: dict[str, Json] = {}
     packages: dict[str, str] = {}
     diagnoses: tuple[DiagnosisLock, ...] = ()
+    expectations: tuple[Expected, ...] = ()

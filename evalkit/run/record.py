@@ -22,6 +22,7 @@ from msgspec import Struct
 from evalkit import __version__
 from evalkit.core.digest import digest
 from evalkit.core.errors import PrerequisiteError, RunIncomplete, SpecError
+from evalkit.core.expectation import Expected
 from evalkit.core.runfolder import (
     EVENTS,
     FIGURES,
@@ -195,6 +196,9 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
             )
             for step in plan.spec.steps.values()
             if isinstance(step, DiagnoseStep)
+        ),
+        expectations=tuple(
+            Expected(step.name, condition) for step in plan.spec.steps.values() for condition in step.expect
         ),
     )
 

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from evalkit.core.expectation import Condition
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Message, Model, SamplingParams
 
@@ -70,15 +71,20 @@ class BenchStep(Struct, frozen=True, tag="bench"):
     policy: dict[str, str]
     repeat: int = 0
     batch: int | None = None
+    expect: tuple[Condition, ...] = ()
 
 
 class DiagnoseStep(Struct, frozen=True, tag="diagnose"):
-    """Explain a result: `reads` names by role the steps whose rows are read (`of` is the one that is explained)."""
+    """Explain a result: `reads` names by role the steps whose rows are read (`of` is the one that is explained).
+
+    A `compare` step is one with the diagnosis of that name, which reads `before` and `after`.
+    """
 
     name: str
     diagnosis: str
     reads: dict[str, str]
     options: dict[str, Json] = {}
+    expect: tuple[Condition, ...] = ()
 
 
 Step = BenchStep | DiagnoseStep

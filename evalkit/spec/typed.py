@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from evalkit.core.expectation import Condition
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Model
 from evalkit.spec.model import BenchStep, DiagnoseStep, Policy, Report, SampleRule, Spec, Step, Task, TaskUse
@@ -90,6 +91,10 @@ _ROLES = ("of", "greedy", "again", "scores")
 
 
 def _step(name: str, step: Json) -> Step:
+    expect = _conditions(step.get("expect", {}))
+    if "compare" in step:
+        before, after = step["compare"]
+        return DiagnoseStep(name, "compare", {"before": before, "after": after}, expect=expect)
     if "diagnose" in step:
         reads = {role: step[role] for role in _ROLES if role in step} | step.get("arms", {})
         options = {key: step[key] for key in step if key not in (*_ROLES, "arms", "diagnose", "about", "meta")}
@@ -101,4 +106,13 @@ def _step(name: str, step: Json) -> Step:
         policy=step["policy"],
         repeat=int(step.get("repeat", 0)),
         batch=int(step["batch"]) if "batch" in step else None,
+        expect=expect,
+    )
+
+
+def _conditions(expect: Json) -> tuple[Condition, ...]:
+    return tuple(
+        Condition(category, claim, None if wanted is True else float(wanted))
+        for category, claims in expect.items()
+        for claim, wanted in claims.items()
     )
