@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
     from evalkit.doctor import Check
     from evalkit.plan import Plan, PlannedStep
-    from evalkit.report.results import CategoryMeasure, Measure, Results, StepResults
+    from evalkit.report.results import CategoryMeasure, Expectation, Measure, Results, StepResults
     from evalkit.sandboxes.garbage import Removed
 
 _SEVERITY = re.compile(r"^(?P<place>.*?:\d+:\d+: )?(?P<word>error|warning|note): ")
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
+_JUDGED = {"confirmed": "green", "refuted": "bold red", "inconclusive": "yellow"}
 _OUTCOMES = {"pass": "bold green", "fail": "bold red", "score": "bold", "void": "bold yellow", "unscored": "bold"}
 
 
@@ -160,6 +161,8 @@ def show_results(results: Results, report_path: Path | str | None = None) -> Non
         say(f"Step {name}: {step.model}", "bold")
         console.print(_results_table(step))
         say("")
+    for one in results.expectations:
+        say(_expectation(one), _JUDGED[one.judgement])
     for finding in results.findings:
         style = _STYLES["error"] if finding.severity == "serious" else _STYLES["warning"]
         line = f"{finding.severity}: {finding.title} (step {finding.step}). {finding.evidence}"
@@ -168,6 +171,13 @@ def show_results(results: Results, report_path: Path | str | None = None) -> Non
         say(stamp, _STYLES["warning"])
     if report_path is not None:
         say(f"report: {report_path}")
+
+
+def _expectation(one: Expectation) -> str:
+    from evalkit.report.expected import printed
+
+    words, found, interval = printed(one)
+    return f"{one.judgement}: {words} in {one.category} (step {one.step}). Found {found} ({interval}): {one.reason}."
 
 
 def _results_table(step: StepResults) -> Table:

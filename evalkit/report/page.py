@@ -15,7 +15,7 @@ from evalkit.report import breakdown, verdict
 from evalkit.report.breakdown import FieldTables, Table
 from evalkit.report.diagnosed import DiagnosisPage, pages
 from evalkit.report.excerpts import Excerpts, SamplingSeen, StepExcerpts, VoidReason
-from evalkit.report.results import Finding, Measure, Results, StepResults
+from evalkit.report.results import Expectation, Finding, Measure, Results, StepResults
 
 _ABSOLUTE = re.compile(
     r"""(?:^|(?<=[\s=('",]))(?:file:(?://)?)?(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'"),]+[/\\])*(?=[^\s/\\])"""
@@ -93,6 +93,7 @@ class Page(Struct, frozen=True, kw_only=True):
     stamps: tuple[str, ...]
     steps: tuple[StepPage, ...]
     findings: tuple[Finding, ...]
+    expectations: tuple[Expectation, ...]
     diagnoses: tuple[DiagnosisPage, ...]
     models: tuple[ModelPage, ...]
     lock: Lock
@@ -107,6 +108,7 @@ def build(run: RunRecord, lock: Lock, results: Results, excerpts: Excerpts, draw
         stamps=results.stamps,
         steps=tuple(_step(name, results.steps[name], excerpts, lock) for name in results.order),
         findings=results.findings,
+        expectations=results.expectations,
         diagnoses=pages(results.diagnoses, drawn),
         models=tuple(
             ModelPage(name, model.engine, digest(model), {key: portable(part) for key, part in model.parts.items()})

@@ -153,10 +153,11 @@ def _items(*counts: int) -> int:
 
 
 def mean_difference(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> Difference | None:
-    """The mean of first minus second over the same items, scores in [0, 1], ± t·SE of the differences; None of no items.
+    """The mean of first minus second over the same items ± t·SE of the differences, for scores in [0, 1].
 
     Where all differences are the same, their spread says nothing about the next item. The interval is then from the
-    share of items that may differ otherwise although none did, by Wilson, and they as far as a score can.
+    share of items that may differ otherwise although none did, by Wilson, and they as far as a score can. None of no
+    items.
     """
     differences = [a - b for a, b in zip(first, second, strict=True)]
     value = mean(differences)

@@ -25,8 +25,8 @@ _SHORT = 16
 _ABOUT = (
     "Paired by item. p is the exact McNemar test where each item is solved or not, a permutation of signs elsewhere; "
     "intervals are Newcombe's method 10 and mean ± t·SE of the paired differences. Holm is p adjusted for all "
-    "categories. Where interval and p disagree, p is the test. A difference below the smallest visible one cannot reach "
-    "p < 0.05 with so many items."
+    "categories. Where interval and p disagree, p is the test. A difference below the smallest visible one cannot "
+    "reach p below 0.05 with so many items."
 )
 
 _Item = tuple[str, str, str]

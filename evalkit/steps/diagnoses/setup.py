@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
+from evalkit.core.digest import short
 from evalkit.core.keys import decisive
 from evalkit.core.runfolder import Lock, ModelLock, TaskLock
 from evalkit.core.types import SamplingParams
@@ -13,6 +15,7 @@ Line = tuple[str, str, str]
 _SURROUNDINGS = ("torch", "transformers", "vllm", "sampler", "dtype", "device")
 """Parts of a model's fingerprint that are about how it is run, not which model it is."""
 _NONE = "none"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def model_lines(run: Lock, before: str, after: str) -> Iterator[Line]:
@@ -29,7 +32,12 @@ def model_lines(run: Lock, before: str, after: str) -> Iterator[Line]:
     for part in dict.fromkeys((*model.parts, *against.parts)):
         was, now = model.parts.get(part, _NONE), against.parts.get(part, _NONE)
         if was != now:
-            yield f"model: {part}", was, now
+            yield f"model: {part}", _shortened(was), _shortened(now)
+
+
+def _shortened(part: str) -> str:
+    """A digest in twelve characters, anything else as it is."""
+    return short(part) if _DIGEST.fullmatch(part) else part
 
 
 def engine_lines(run: Lock, before: str, after: str) -> list[Line]:
@@ -47,7 +55,7 @@ def task_lines(run: Lock, before: str, after: str) -> Iterator[tuple[str, Line]]
             ("policy", was.policy, now.policy),
             ("answers to an item", str(was.samples), str(now.samples)),
             ("selection", _selection(was), _selection(now)),
-            ("data", was.sha256[:12], now.sha256[:12]),
+            ("data", short(was.sha256), short(now.sha256)),
             ("examples in the prompt", str(was.shots_each), str(now.shots_each)),
         ):
             if one != other:
