@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from evalkit.doctor import Check
-    from evalkit.plan import Plan, PlannedStep
+    from evalkit.plan import Foreseen, Plan, PlannedStep
     from evalkit.report.results import CategoryMeasure, Expectation, Measure, Results, StepResults
     from evalkit.sandboxes.garbage import Removed
 
@@ -111,12 +111,14 @@ def show_plan(plan: Plan) -> None:
     for step in plan.steps:
         after = f", after {', '.join(step.needs)}" if step.needs else ""
         say(f"Step {step.name} ({step.verb}{after}), key {short(step.key)}", "bold")
-        if step.verb != "diagnose":
+        if step.tasks:
             console.print(_plan_table(step))
             say(f"  why: {step.why}")
             say(f"  {_tokens(step)}{_programs(step)}")
         else:
             say(f"  {step.why}")
+        for one in step.foreseen:
+            say(f"  expects {_foreseen(one)}")
         say("")
     requests = sum(step.requests for step in plan.steps)
     cached = sum(step.cached for step in plan.steps)
@@ -125,6 +127,18 @@ def show_plan(plan: Plan) -> None:
         f"{numbers.count(cached)} in the store, {numbers.count(requests - cached)} to ask",
         "bold",
     )
+
+
+def _foreseen(one: Foreseen) -> str:
+    """What is known of an expectation before the run."""
+    about = f"{one.expected} in {one.category}: with {numbers.plural(one.items, 'item')}"
+    if one.pairs_needed is not None:
+        needed = numbers.count(one.pairs_needed)
+        return f"{about} it will most likely be inconclusive; about {needed} are needed where one item in ten differs"
+    if not one.possible:
+        return f"{about} no outcome can confirm it"
+    points = "" if one.visible is None else f" ({numbers.points(one.visible)})"
+    return f"{about}, fewer than {one.flips} one-way flips{points} cannot reach p < 0.05"
 
 
 def _plan_table(step: PlannedStep) -> Table:

@@ -91,7 +91,7 @@ class TaskLock(Struct, frozen=True, kw_only=True):
 
 
 class DiagnosisLock(Struct, frozen=True, kw_only=True):
-    """A `diagnose` or `compare` step: its kind, and by role the steps whose rows it reads (`of` is the one that is explained).
+    """A `diagnose` or `compare` step: its kind, and by role the steps whose rows it reads (`of` is the explained one).
 
     `roles` are those of `reads` in the order of the spec.
     """
@@ -114,8 +114,8 @@ class Lock(Struct, frozen=True, kw_only=True):
     """`evalkit.lock`: what the run was made of, by digest. Nothing in it depends on the clock or the machine's paths.
 
     `spec` is the digest of the long form, `sandbox` the identity of the sandbox where one was used and `sandbox_parts`
-    what it is made of (base, packages, worker), `packages` the versions that can change a number, `expectations` what the spec
-    said before the run.
+    what it is made of (base, packages, worker), `packages` the versions that can change a number, `expectations` what
+    the spec said before the run.
     """
 
     evalkit: int = 1

@@ -52,9 +52,11 @@ def planned_bench(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
 
 def planned_diagnosis(step: DiagnoseStep) -> PlannedStep:
     """It reads what other steps have, and asks nothing."""
+    compares = step.diagnosis == "compare"
+    does = "compares" if compares else f"{step.diagnosis}: reads"
     return PlannedStep(
         name=step.name,
-        verb="diagnose",
+        verb="compare" if compares else "diagnose",
         needs=needs(step),
         key=digest(step),
         requests=0,
@@ -63,7 +65,7 @@ def planned_diagnosis(step: DiagnoseStep) -> PlannedStep:
         prompt_tokens=0,
         max_completion_tokens=0,
         tokens_exact=True,
-        why=f"{step.diagnosis}: reads the answers of {', '.join(needs(step))}",
+        why=f"{does} the answers of {(' and ' if compares else ', ').join(needs(step))}",
         tasks=(),
         benches=(),
     )

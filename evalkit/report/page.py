@@ -127,7 +127,7 @@ def _step(name: str, results: StepResults, excerpts: Excerpts, lock: Lock) -> St
         verdict=verdict.sentence(results),
         answers_per_item=seen.answers_per_item,
         cautions=tuple(verdict.cautions(results)),
-        unsaid=tuple(verdict.unsaid(results, seen)),
+        unsaid=tuple(verdict.unsaid(results, seen, _compared(name, lock))),
         breakdowns=breakdown.by_field(results),
         splits=breakdown.by_split(results),
         split_classes={task: tuple(_classes(list(found.splits.values()))) for task, found in results.splits.items()},
@@ -143,6 +143,12 @@ def _step(name: str, results: StepResults, excerpts: Excerpts, lock: Lock) -> St
         time_limits=verdict.time_limits(results.all),
         broken_references=verdict.broken_references(results.all, seen),
     )
+
+
+def _compared(name: str, lock: Lock) -> list[str]:
+    """The steps that a step is compared with."""
+    found = (list(one.reads.values()) for one in lock.diagnoses if one.diagnosis == "compare")
+    return [other for steps in found if name in steps for other in steps if other != name]
 
 
 def _classes(parts: Sequence[Measure]) -> Iterable[ClassLine]:

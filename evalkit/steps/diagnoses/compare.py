@@ -174,11 +174,13 @@ class Compare:
             "gained": len(gained),
             "lost": len(lost),
             "flips": fewest_flips(),
+            "too_few": whole.n < fewest_flips(),
             "visible": smallest_visible_difference(whole.n) if whole.counts is not None else None,
         }
         flips = [*gained, *lost]
-        code = "difference_is_real" if whole.p < LEVEL else "difference_is_noise"
-        yield Raised(code, values, tuple(flips[:_SHOWN]), len(flips))
+        real = whole.p < LEVEL
+        named = tuple(flips[:_SHOWN])
+        yield Raised("difference_is_real" if real else "difference_is_noise", values, named, len(flips))
 
     def _notes(self, whole: Contrast, pairs: Sequence[Pair]) -> Iterator[str]:
         if not whole.n:

@@ -18,7 +18,7 @@ from evalkit.core.ports import Rendered
 from evalkit.core.runfolder import RunRecord
 from evalkit.core.types import Contribution, Message, Prompt, SampleRow, TestResult, Weighed
 from evalkit.doctor import Check
-from evalkit.plan import PlannedTask
+from evalkit.plan import Foreseen, PlannedTask
 from evalkit.report import numbers
 from evalkit.report.collect import collect
 from evalkit.report.folder import read_rows, read_run
@@ -67,6 +67,7 @@ class Step(Struct, frozen=True):
     references: int = 0
     references_cached: int | None = None
     continuations: int = 0
+    foreseen: tuple[Foreseen, ...] = ()
 
 
 class Plan(Struct, frozen=True):
