@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from evalkit.core.runfolder import TrainingLock
 from evalkit.core.types import Fingerprint
 from evalkit.plan.arms import check_arms
 from evalkit.plan.costs import planned_bench, planned_diagnosis
@@ -15,7 +16,7 @@ from evalkit.plan.locks import model_lock, task_locks
 from evalkit.plan.needs import order, restricted
 from evalkit.plan.planned import Foreseen, Plan, PlannedStep, PlannedTask, Sources
 from evalkit.plan.prepare import check_recorded, prepare, with_limits
-from evalkit.spec.model import BenchStep, DiagnoseStep, Spec
+from evalkit.spec.model import BenchStep, DiagnoseStep, Spec, TrainingFile
 
 __all__ = [
     "Foreseen",
@@ -34,6 +35,7 @@ __all__ = [
 def make(spec: Spec, sources: Sources) -> Plan:
     """Plan every step. Raises DataError or PrerequisiteError when data, a scorer or an engine is not to be had."""
     fingerprints: dict[str, Fingerprint] = {}
+    trained: dict[TrainingFile, TrainingLock] = {}
     steps = [spec.steps[name] for name in order(spec)]
     benches = {step.name: prepare(spec, step, sources, fingerprints) for step in steps if isinstance(step, BenchStep)}
     check_recorded(list(benches.values()))
@@ -42,7 +44,7 @@ def make(spec: Spec, sources: Sources) -> Plan:
         spec,
         tuple(
             replace(
-                planned_diagnosis(step)
+                planned_diagnosis(step, sources, trained)
                 if isinstance(step, DiagnoseStep)
                 else planned_bench(spec, benches[step.name], sources),
                 foreseen=foreseen(step, benches),

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from evalkit.core.ports import Notify, Store
-from evalkit.core.runfolder import Lock
+from evalkit.core.runfolder import Lock, TrainingLock
 from evalkit.spec.model import Spec
 from evalkit.steps.bench import Bench
 
@@ -62,6 +62,7 @@ class PlannedStep(Struct, frozen=True):
     are programs known to be right whose own time limits others, `references_cached` those of them that are timed
     already; None where that cannot be known. `continuations` are to be weighed, and cost no completion tokens.
     `foreseen` is what can be said of what the step is expected to show.
+    `training` is the training set that a diagnosis is about, as it was read.
     """
 
     name: str
@@ -81,6 +82,7 @@ class PlannedStep(Struct, frozen=True):
     references_cached: int | None = None
     continuations: int = 0
     foreseen: tuple[Foreseen, ...] = ()
+    training: TrainingLock | None = None
 
 
 class Plan(Struct, frozen=True):

@@ -35,9 +35,10 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
             diagnoses.add(row)
             watch.add(row)
             parquet.add(row)
+    asks = bool(lock.tasks) or not lock.diagnoses
     diagnosed = diagnoses.results()
     found = findings.compose(diagnosed, watch.raised(), environment())
-    results = replace(collector.results(run), diagnoses=diagnosed, findings=found)
+    results = replace(collector.results(run, asks=asks), diagnoses=diagnosed, findings=found)
     results = replace(results, expectations=expected.judge(lock, results.steps, diagnoses.contrasts()))
     write_file(folder / runfolder.RESULTS, encode(results))
     drawn = figures.draw_all(folder, diagnosed)
