@@ -151,7 +151,7 @@ def broken_references(total: Measure, seen: StepExcerpts) -> str:
 
 
 def unsaid(step: StepResults, seen: StepExcerpts, compared: Sequence[str] = ()) -> list[str]:
-    """Claims that the step does not support, each with the reason. `compared` are the steps that it is compared with."""
+    """Claims that the step does not support, each with the reason. `compared` are the steps it is compared with."""
     others = f"any model or setting but that of step {' or '.join(map(cell, compared))}" if compared else ""
     return [
         f"That {others or 'any other model or setting'} does better or worse: "

@@ -20,8 +20,8 @@ def check(step: Node, at: Path, long: Node, diagnostics: Diagnostics) -> None:
             path: Path = (*at, key, category)
             if categories is not None and category not in categories:
                 node = Node(category, conditions.place)
-                message = f"no category '{category}' is asked here"
-                diagnostics.unknown(node, path, message, [*categories, ALL], at_key=True)
+                message = f"no category '{category}' is asked {'here' if 'bench' in step.map else 'in both steps'}"
+                diagnostics.unknown(node, path, message, categories, at_key=True)
             for claim, value in conditions.map.items():
                 _check_claim(step, claim, value, (*path, claim), diagnostics)
 
@@ -33,7 +33,8 @@ def _check_claim(step: Node, claim: str, value: Node, path: Path, diagnostics: D
         diagnostics.error(value.place, path, message, hint=hint, at_key=True)
     elif value.content is False:
         message = f"`{claim}: false` says nothing that a result could confirm"
-        diagnostics.error(value.place, path, message, hint="leave it out, or expect the opposite: improves, worsens")
+        opposite = "worsens" if claim == "improves" else "improves"
+        diagnostics.error(value.place, path, message, hint=f"leave it out, or expect {opposite}: true")
 
 
 def _categories(step: Node, long: Node) -> list[str] | None:
@@ -45,7 +46,7 @@ def _categories(step: Node, long: Node) -> list[str] | None:
     if any(found is None for found in known):
         return None
     first, second = (found or [] for found in known)
-    return [*(category for category in first if category in second), ALL]
+    return [category for category in first if category in second]
 
 
 def _of_bench(step: Node | None, long: Node) -> list[str] | None:

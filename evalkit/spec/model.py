@@ -85,7 +85,8 @@ class TrainingFile(Struct, frozen=True):
 class DiagnoseStep(Struct, frozen=True, tag="diagnose"):
     """Explain a result: `reads` names by role the steps whose rows are read (`of` is the one that is explained).
 
-    `training` is the training set that a kind is about. A `compare` step is one with the diagnosis of that name, which reads `before` and `after`.
+    `training` is the training set that a kind is about. A `compare` step is one with the diagnosis of that name, which
+    reads `before` and `after`.
     """
 
     name: str

@@ -23,7 +23,7 @@ TRAINING = TrainingLock(
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"sweep"}))
 def test_every_metric_stands_in_the_docs(kind: str, row: Callable[..., SampleRow]) -> None:
     """Under the heading of its kind, in the first column of the table."""
-    reads = {"of": "s", "again": "t", "greedy": "t", "scores": "s"}
+    reads = {"of": "s", "again": "t", "greedy": "t", "scores": "s", "before": "s", "after": "t"}
     lock = DiagnosisLock(step="d", diagnosis=kind, reads=reads, roles=("of",), training=TRAINING)
     made = KINDS[kind](lock)
     for step in ("s", "t"):
