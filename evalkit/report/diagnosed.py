@@ -34,7 +34,7 @@ class Diagnoses:
             reader.add(row)
 
     def contrasts(self) -> dict[str, dict[str, Contrast]]:
-        """The differences of each comparison, by category and of `all`."""
+        """The differences of each comparison, by category and of all of them."""
         return {name: made.contrasts() for name, made in self._compared.items()}
 
     def results(self) -> dict[str, Diagnosis]:

@@ -15,6 +15,7 @@ from evalkit.report.results import Expectation, Measure, StepResults
 from evalkit.stats.intervals import Interval
 from evalkit.steps.diagnoses.compare import LEVEL
 from evalkit.steps.diagnoses.contrast import Contrast
+from evalkit.steps.diagnoses.facts import WHOLE
 
 Contrasts = Mapping[str, Mapping[str, Contrast]]
 
@@ -28,7 +29,8 @@ def judge(lock: Lock, steps: Mapping[str, StepResults], contrasts: Contrasts) ->
             step = steps.get(later.get(one.step, one.step))
             found.append(_of_score(one, _measure(step, one.condition.category)))
         else:
-            contrast = contrasts.get(one.step, {}).get(one.condition.category)
+            category = WHOLE if one.condition.category == ALL else one.condition.category
+            contrast = contrasts.get(one.step, {}).get(category)
             found.append(_of_difference(one, contrast if contrast is not None else Contrast(0)))
     return tuple(found)
 

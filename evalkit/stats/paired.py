@@ -67,8 +67,11 @@ def _tail(only_first: int, only_second: int) -> tuple[Fraction, Fraction]:
     if only_first < 0 or only_second < 0:
         raise ValueError(f"{only_first} and {only_second} are no counts")
     n, fewer = only_first + only_second, min(only_first, only_second)
-    tail = sum(math.comb(n, count) for count in range(fewer + 1))
-    return Fraction(tail, 2**n), Fraction(math.comb(n, fewer), 2**n)
+    ways = tail = 1
+    for count in range(fewer):  # each from the one before: of 25,000 flips the sum takes milliseconds, not minutes
+        ways = ways * (n - count) // (count + 1)
+        tail += ways
+    return Fraction(tail, 2**n), Fraction(ways, 2**n)
 
 
 def fewest_flips(alpha: float = 0.05) -> int:

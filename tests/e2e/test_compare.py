@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from tests.e2e.conftest import ProjectFolder
+from tests.e2e.conftest import ROOT, ProjectFolder
+
+SCHEMA = ROOT / "evalkit/report/schema/results.schema.json"
 
 SPEC = """\
 evalkit: 1
@@ -71,6 +74,7 @@ def test_a_comparison_of_recorded_answers(project: ProjectFolder) -> None:
     assert results["diagnoses"]["verdict"]["metrics"] == {
         "difference": pytest.approx(7 / 18), "p": 2 / 2**7, "gained": 7.0, "lost": 0.0, "n": 18.0,
     }  # fmt: skip
+    Draft202012Validator(json.loads(SCHEMA.read_text())).validate(results)
     assert judged(results) == JUDGED
     assert [(one["code"], one["step"]) for one in results["findings"]] == [("difference_is_real", "verdict")]
     assert "confirmed: improves: true in all (step verdict). Found 38.9 points" in done.out

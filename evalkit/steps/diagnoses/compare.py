@@ -12,7 +12,7 @@ from typing import Literal
 from evalkit.core.diagnosis import Column, Diagnosis, DiagnosisTable, Figure, Raised, Series
 from evalkit.core.digest import digest
 from evalkit.core.runfolder import DiagnosisLock, Lock
-from evalkit.core.types import Json, SampleRow
+from evalkit.core.types import Json, SampleRow, SamplingParams
 from evalkit.stats.multiple import holm
 from evalkit.stats.paired import fewest_flips, smallest_visible_difference
 from evalkit.steps.diagnoses import setup
@@ -40,31 +40,38 @@ class Compare:
         self._before, self._after = lock.reads["before"], lock.reads["after"]
         self._run = run if run is not None else Lock()
         self._cells: dict[str, dict[_Item, Pair]] = {}
-        self._sampling: dict[tuple[str, _Where], dict[str, None]] = {}
+        self._found: dict[str, Contrast] | None = None
+        self._sampling: dict[tuple[str, _Where], dict[SamplingParams | None, None]] = {}
 
     def add(self, row: SampleRow) -> None:
         if not row.selected:
             return
         where: _Where = "before" if row.step == self._before else "after"
-        used = setup.sampling_text(row.effective)
+        asked = _question(row)
         for category in (row.category, WHOLE):
             pairs = self._cells.setdefault(category, {})
             pair = pairs.setdefault((row.task, row.split, row.id), Pair(row.id))
-            _take(pair.before if where == "before" else pair.after, row)
+            _take(pair.before if where == "before" else pair.after, row, asked)
         if row.text is not None:
-            self._sampling.setdefault((row.category, where), {})[used] = None
+            self._sampling.setdefault((row.category, where), {})[row.effective] = None
 
     def contrasts(self) -> dict[str, Contrast]:
-        """The difference in each category, and of all of them under `all`."""
-        return {label(name): contrast(pairs.values()) for name, pairs in self._ordered()}
+        """The difference in each category, and of all of them under `WHOLE`. To be asked once all rows were added."""
+        if self._found is None:
+            categories = [name for name in self._cells if name != WHOLE]
+            found = {name: contrast(self._cells[name].values()) for name in categories}
+            alone = categories[0] if len(categories) == 1 else None
+            whole = found[alone] if alone is not None else contrast(self._cells.get(WHOLE, {}).values())
+            self._found = {**found, WHOLE: whole}
+        return self._found
 
     def result(self) -> Diagnosis:
         found = self.contrasts()
-        whole = found["all"]
+        whole = found[WHOLE]
         pairs = list(self._cells.get(WHOLE, {}).values())
         gained, lost = self._flips(pairs)
-        shown = {name: one for name, one in found.items() if name != "all"}
-        shown |= {"all": whole} if len(shown) != 1 else {}
+        shown = {name: one for name, one in found.items() if name != WHOLE}
+        shown |= {WHOLE: whole} if len(shown) != 1 else {}
         return Diagnosis(
             diagnosis="compare",
             of=(self._before, self._after),
@@ -80,10 +87,6 @@ class Compare:
             raised=tuple(self._raised(whole, pairs, gained, lost)),
             notes=tuple(self._notes(whole, pairs)),
         )
-
-    def _ordered(self) -> Iterator[tuple[str, Mapping[_Item, Pair]]]:
-        yield from ((name, pairs) for name, pairs in self._cells.items() if name != WHOLE)
-        yield WHOLE, self._cells.get(WHOLE, {})
 
     def _flips(self, pairs: Iterable[Pair]) -> tuple[list[str], list[str]]:
         """The items whose score rose and those whose score fell, as `evalkit show` takes them."""
@@ -105,13 +108,13 @@ class Compare:
             Column("mid-p", "p"),
             Column("smallest visible", "points"),
         )
-        tested = [name for name, one in shown.items() if name != "all" and one.p is not None]
+        tested = [name for name, one in shown.items() if name != WHOLE and one.p is not None]
         adjusted = dict(zip(tested, holm([shown[name].p or 0.0 for name in tested]), strict=True))
         rows: list[tuple[Json, ...]] = []
         for name, one in shown.items():
             visible = smallest_visible_difference(one.n) if one.counts is not None else None
             numbers = (one.n, one.before, one.after, one.difference, one.interval, one.p)
-            rows.append((name, *numbers, adjusted.get(name), one.mid_p, visible))
+            rows.append((label(name), *numbers, adjusted.get(name), one.mid_p, visible))
         return DiagnosisTable("differences", f"{self._after} minus {self._before}", columns, tuple(rows), _ABOUT)
 
     def _items(self, shown: Mapping[str, Contrast]) -> DiagnosisTable:
@@ -127,11 +130,11 @@ class Compare:
         )
         rows: list[tuple[Json, ...]] = []
         for name, one in shown.items():
-            pairs = list(self._cells.get(WHOLE if name == "all" else name, {}).values())
+            pairs = list(self._cells.get(name, {}).values())
             known = one.counts
             counts = (known.both, known.lost, known.gained, known.neither) if known is not None else (None,) * 4
             left = [sum(not pair.after.asked for pair in pairs), sum(not pair.before.asked for pair in pairs)]
-            rows.append((name, *counts, len(pairs) - one.n - sum(left), *left))
+            rows.append((label(name), *counts, len(pairs) - one.n - sum(left), *left))
         about = "Items solved by both, by one alone, by neither. What is not scored on both sides is in no difference."
         return DiagnosisTable("items", "Which items", columns, tuple(rows), about)
 
@@ -143,8 +146,11 @@ class Compare:
         for category, line in setup.task_lines(self._run, self._before, self._after):
             lines.setdefault(line, []).append(category)
         for category in (name for name in self._cells if name != WHOLE):
-            was, now = (self._sampling.get((category, where)) for where in ("before", "after"))
-            if was and now and was != now:
+            was, now = (
+                list(map(setup.sampling_text, self._sampling.get((category, where), ())))
+                for where in ("before", "after")
+            )
+            if was and now and sorted(was) != sorted(now):
                 lines.setdefault(("sampling, as reported", "; ".join(was), "; ".join(now)), []).append(category)
         columns = (Column("what"), Column(self._before), Column(self._after), Column("in", "texts"))
         rows = tuple((*line, where or ["all"]) for line, where in lines.items())
@@ -196,12 +202,11 @@ class Compare:
             yield f"Left out on both sides, not scored on one of them: {_items(len(void))} {', '.join(_cut(void))}."
 
 
-def _take(side: Side, row: SampleRow) -> None:
+def _take(side: Side, row: SampleRow, asked: str) -> None:
     side.asked = True
     if row.score is not None and row.outcome != "void":
         side.scores.append(row.score)
-    if not side.prompt:
-        side.prompt = _question(row)
+    side.prompt = side.prompt or asked
 
 
 def _question(row: SampleRow) -> str:
@@ -247,6 +252,6 @@ def _figure(shown: Mapping[str, Contrast], before: str, after: str) -> Figure:
                 high=tuple(end.high for end in ends),
             ),
         ),
-        ticks=tuple(known),
+        ticks=tuple(map(label, known)),
         percent=("y",),
     )

@@ -24,7 +24,7 @@ def found(
     claim: Claim, wanted: float | None, contrast: Contrast, category: str = "all", step: str = "verdict"
 ) -> Expectation:
     lock = Lock(diagnoses=(COMPARED,), expectations=(Expected(step, Condition(category, claim, wanted)),))
-    [one] = judge(lock, {}, {"verdict": {"all": contrast}})
+    [one] = judge(lock, {}, {"verdict": {"": contrast}})
     return one
 
 

@@ -303,3 +303,8 @@ def test_pairs_needed(margin: float, discordance: float, expected: int) -> None:
     assert pairs_needed(margin, discordance) == expected
     with pytest.raises(ValueError, match="margin"):
         pairs_needed(0.0)
+
+
+def test_many_flips_take_no_time() -> None:
+    """A run of fifty thousand items: exact still, and against scipy."""
+    assert mcnemar_exact(12_300, 12_700) == pytest.approx(binomtest(12_300, 25_000, 0.5).pvalue, rel=1e-9)

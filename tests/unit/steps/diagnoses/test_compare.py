@@ -278,3 +278,12 @@ def test_rows_can_come_in_any_order() -> None:
     """Nothing depends on which step comes first."""
     rows = marked(build_row, "one", BEFORE) + marked(build_row, "three", AFTER)
     assert compared(rows[::-1]).metrics == compared(rows).metrics
+
+
+def test_a_category_may_be_called_all(row: Build) -> None:
+    """It is not the whole."""
+    rows = [one for name, marks in (("all", "00"), ("x", "0000")) for one in marked(row, "one", marks, name, task=name)]
+    rows += marked(row, "three", "11", "all", task="all") + marked(row, "three", "0000", "x", task="x")
+    assert [(line["category"], line["items"]) for line in lines(compared(rows), "differences")] == [
+        ("all", 2), ("x", 4), ("all", 6),
+    ]  # fmt: skip
