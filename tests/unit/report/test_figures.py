@@ -48,7 +48,7 @@ def test_a_loss_is_drawn_below_zero() -> None:
     """Differences have an axis of their own size, with a line at no change; shares keep 0 to 100 %."""
     losses = Series("loss", (0.0,), (-0.14,), (-0.2667,), (-0.0086,))
     drawn = figures.draw(Figure("differences", "points", "T", "x", "y", (losses,), ("math",), ("y",))).decode()
-    assert "−25%" in drawn
+    assert "−25.0%" in drawn
     assert "100%" not in drawn
     assert "100%" in figures.draw(BARS).decode()
 
