@@ -153,6 +153,7 @@ def _plan(project: Project, loaded: Loaded, wish: Wish, target: _Target, looking
         identity=_identity(spec.sandbox),
         previous=record.read_lock(target.folder) or _last_lock(project, spec.name),
         salt=target.salt,
+        limited=wish.limit is not None,
     )
     return plan.make(spec, sources)
 

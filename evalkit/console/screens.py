@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from evalkit.doctor import Check
-    from evalkit.plan import Plan, PlannedStep
+    from evalkit.plan import Foreseen, Plan, PlannedStep
     from evalkit.plan.planned import PlannedJudging
-    from evalkit.report.results import CategoryMeasure, Measure, Results, StepResults
+    from evalkit.report.results import CategoryMeasure, Expectation, Measure, Results, StepResults
     from evalkit.sandboxes.garbage import Removed
 
 _SEVERITY = re.compile(r"^(?P<place>.*?:\d+:\d+: )?(?P<word>error|warning|note): ")
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
+_JUDGED = {"confirmed": "green", "refuted": "bold red", "inconclusive": "yellow"}
 _OUTCOMES = {"pass": "bold green", "fail": "bold red", "score": "bold", "void": "bold yellow", "unscored": "bold"}
 
 
@@ -111,7 +112,7 @@ def show_plan(plan: Plan) -> None:
     for step in plan.steps:
         after = f", after {', '.join(step.needs)}" if step.needs else ""
         say(f"Step {step.name} ({step.verb}{after}), key {short(step.key)}", "bold")
-        if step.verb != "diagnose":
+        if step.tasks:
             console.print(_plan_table(step))
             say(f"  why: {step.why}")
             say(f"  {_tokens(step)}{_programs(step)}")
@@ -119,6 +120,8 @@ def show_plan(plan: Plan) -> None:
                 say(f"  {_judging(judging)}")
         else:
             say(f"  {step.why}")
+        for one in step.foreseen:
+            say(f"  expects {_foreseen(one)}")
         say("")
     judges = [one for step in plan.steps for one in step.judging]
     requests = sum(step.requests for step in plan.steps) + sum(one.requests for one in judges)
@@ -128,6 +131,18 @@ def show_plan(plan: Plan) -> None:
         f"{numbers.count(cached)} in the store, {numbers.count(requests - cached)} to ask",
         "bold",
     )
+
+
+def _foreseen(one: Foreseen) -> str:
+    """What is known of an expectation before the run."""
+    about = f"{one.expected} in {one.category}: with {numbers.plural(one.items, 'item')}"
+    if one.pairs_needed is not None:
+        needed = numbers.count(one.pairs_needed)
+        return f"{about} it will most likely be inconclusive; about {needed} are needed where one item in ten differs"
+    if not one.possible:
+        return f"{about} no outcome can confirm it"
+    points = "" if one.visible is None else f" ({numbers.points(one.visible)})"
+    return f"{about}, fewer than {one.flips} one-way flips{points} cannot reach p < 0.05"
 
 
 def _plan_table(step: PlannedStep) -> Table:
@@ -182,6 +197,8 @@ def show_results(results: Results, report_path: Path | str | None = None) -> Non
         say(f"Step {name}: {step.model}", "bold")
         console.print(_results_table(step))
         say("")
+    for one in results.expectations:
+        say(_expectation(one), _JUDGED[one.judgement])
     for finding in results.findings:
         style = _STYLES["error"] if finding.severity == "serious" else _STYLES["warning"]
         line = f"{finding.severity}: {finding.title} (step {finding.step}). {finding.evidence}"
@@ -190,6 +207,13 @@ def show_results(results: Results, report_path: Path | str | None = None) -> Non
         say(stamp, _STYLES["warning"])
     if report_path is not None:
         say(f"report: {report_path}")
+
+
+def _expectation(one: Expectation) -> str:
+    from evalkit.report.expected import printed
+
+    words, found, interval = printed(one)
+    return f"{one.judgement}: {words} in {one.category} (step {one.step}). Found {found} ({interval}): {one.reason}."
 
 
 def _results_table(step: StepResults) -> Table:

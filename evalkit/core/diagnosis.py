@@ -8,9 +8,12 @@ from msgspec import Struct
 
 from evalkit.core.types import Json
 
-Kind = Literal["text", "count", "share", "points", "number", "p", "interval", "range", "seconds", "usd", "texts"]
+Kind = Literal[
+    "text", "count", "share", "points", "number", "p", "interval", "points_range", "range", "seconds", "usd", "texts"
+]
 """How a column is printed: `share` as per cent, `points` as a difference of shares, `p` as a probability, `interval` as
-two shares, `range` as two numbers, `texts` as several texts. None is a dash everywhere."""
+two shares, `points_range` as two differences of shares, `range` as two numbers, `texts` as several texts. None is a
+dash everywhere."""
 
 
 class Column(Struct, frozen=True):

@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from evalkit.core.expectation import Expected
 from evalkit.core.routing import Route
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, SamplingParams
@@ -140,7 +141,7 @@ class TrainingLock(Struct, frozen=True, kw_only=True):
 
 
 class DiagnosisLock(Struct, frozen=True, kw_only=True):
-    """A `diagnose` step: its kind, and by role the steps whose rows it reads (`of` is the one that is explained).
+    """A `diagnose` or `compare` step: its kind, and by role the steps whose rows it reads (`of` is the explained one).
 
     `roles` are those of `reads` in the order of the spec. `training` is the training set that it describes, for the
     kinds that describe one.
@@ -165,8 +166,8 @@ class Lock(Struct, frozen=True, kw_only=True):
     """`evalkit.lock`: what the run was made of, by digest. Nothing in it depends on the clock or the machine's paths.
 
     `spec` is the digest of the long form, `sandbox` the identity of the sandbox where one was used and `sandbox_parts`
-    what it is made of (base, packages, worker), `packages` the versions that can change a number. `routes` are the
-    models that are made of others.
+    what it is made of (base, packages, worker), `packages` the versions that can change a number, `routes` the models
+    that are made of others, `expectations` what the spec said before the run.
     """
 
     evalkit: int = 1
@@ -178,3 +179,4 @@ class Lock(Struct, frozen=True, kw_only=True):
     packages: dict[str, str] = {}
     diagnoses: tuple[DiagnosisLock, ...] = ()
     routes: dict[str, Route] = {}
+    expectations: tuple[Expected, ...] = ()

@@ -5,17 +5,22 @@ Nothing is generated, no model library is imported, no engine started: a plan co
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from evalkit.core.runfolder import TrainingLock
 from evalkit.core.types import Fingerprint
+from evalkit.plan.arms import check_arms
 from evalkit.plan.costs import planned_diagnosis, planned_step
+from evalkit.plan.foreseen import foreseen
 from evalkit.plan.judging import judges_of
 from evalkit.plan.locks import model_lock, task_locks
 from evalkit.plan.needs import order, restricted
-from evalkit.plan.planned import Plan, PlannedStep, PlannedTask, Sources
+from evalkit.plan.planned import Foreseen, Plan, PlannedStep, PlannedTask, Sources
 from evalkit.plan.prepare import check_recorded, prepare, with_limits
 from evalkit.spec.model import BenchStep, DiagnoseStep, Spec, TrainingFile
 
 __all__ = [
+    "Foreseen",
     "Plan",
     "PlannedStep",
     "PlannedTask",
@@ -36,12 +41,16 @@ def make(spec: Spec, sources: Sources) -> Plan:
     steps = [spec.steps[name] for name in order(spec)]
     benches = {step.name: prepare(spec, step, sources, fingerprints) for step in steps if isinstance(step, BenchStep)}
     check_recorded([bench for some in benches.values() for bench in some])
+    check_arms(spec, [some[0] for some in benches.values() if not some[0].route], limited=sources.limited)
     return Plan(
         spec,
         tuple(
-            planned_diagnosis(step, sources, trained)
-            if isinstance(step, DiagnoseStep)
-            else planned_step(spec, benches[step.name], sources)
+            replace(
+                planned_diagnosis(step, sources, trained)
+                if isinstance(step, DiagnoseStep)
+                else planned_step(spec, benches[step.name], sources),
+                foreseen=foreseen(step, benches),
+            )
             for step in steps
         ),
     )

@@ -122,9 +122,10 @@ def planned_diagnosis(step: DiagnoseStep, sources: Sources, read: dict[TrainingF
     Raises DataError for a training set that is not one.
     """
     training = _training(step, sources, read)
+    compares = step.diagnosis == "compare"
     return PlannedStep(
         name=step.name,
-        verb="diagnose",
+        verb="compare" if compares else "diagnose",
         needs=needs(step),
         key=digest([step.diagnosis, step.reads, step.options, training]),
         requests=0,
@@ -133,7 +134,7 @@ def planned_diagnosis(step: DiagnoseStep, sources: Sources, read: dict[TrainingF
         prompt_tokens=0,
         max_completion_tokens=0,
         tokens_exact=True,
-        why=f"{step.diagnosis}: reads {_read(step, training)}",
+        why=f"{'compares' if compares else f'{step.diagnosis}: reads'} {_read(step, training)}",
         tasks=(),
         benches=(),
         training=training,

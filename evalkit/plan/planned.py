@@ -15,7 +15,7 @@ from evalkit.steps.bench import Bench
 
 class Sources(Struct, frozen=True):
     """Where a plan looks: data folders, the store, the sandbox's identity (None: no sandbox engine answers), the lock
-    of the run before (for the reason of a miss), and the salt of a `--fresh` run."""
+    of the run before (for the reason of a miss), the salt of a `--fresh` run, and whether the user limits the items."""
 
     store: Store
     notify: Notify
@@ -23,6 +23,7 @@ class Sources(Struct, frozen=True):
     identity: str | None = None
     previous: Lock | None = None
     salt: str = ""
+    limited: bool = False
 
 
 class PlannedTask(Struct, frozen=True):
@@ -60,6 +61,24 @@ class PlannedJudging(Struct, frozen=True):
     tokens_exact: bool
 
 
+class Foreseen(Struct, frozen=True):
+    """What is known of an expectation before the run. `expected` is the condition as the spec has it.
+
+    `possible` is false where no outcome over so many `items` can confirm it. Of a difference: fewer than `flips` items
+    that move one way cannot reach p < 0.05, and `visible` is the difference that so many make, None where an item has
+    several answers. `pairs_needed` is about how many items show that two steps which do not differ are within a margin,
+    with a power of 80 % where one item in ten differs.
+    """
+
+    category: str
+    expected: str
+    items: int
+    possible: bool
+    flips: int | None = None
+    visible: float | None = None
+    pairs_needed: int | None = None
+
+
 class PlannedStep(Struct, frozen=True):
     """One step with its cost. Tokens count only what is not stored; `max_completion_tokens` is the ceiling.
     Of a later turn, whose prompt will hold answers that are not there yet, the rest of its prompt is counted.
@@ -68,6 +87,7 @@ class PlannedStep(Struct, frozen=True):
     are programs known to be right whose own time limits others, `references_cached` those of them that are timed
     already; None where that cannot be known. `continuations` are to be weighed, and cost no completion tokens.
     `judging` is what judges are asked beside all that.
+    `foreseen` is what can be said of what the step is expected to show.
     `training` is the training set that a diagnosis is about, as it was read.
     """
 
@@ -88,6 +108,7 @@ class PlannedStep(Struct, frozen=True):
     references_cached: int | None = None
     continuations: int = 0
     judging: tuple[PlannedJudging, ...] = ()
+    foreseen: tuple[Foreseen, ...] = ()
     training: TrainingLock | None = None
 
 

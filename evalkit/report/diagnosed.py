@@ -11,13 +11,19 @@ from evalkit.core.runfolder import Lock
 from evalkit.core.types import Json, SampleRow
 from evalkit.report import numbers, text
 from evalkit.steps.diagnoses import KINDS, Diagnoser
+from evalkit.steps.diagnoses.compare import Compare
+from evalkit.steps.diagnoses.contrast import Contrast
 
 
 class Diagnoses:
     """Hands each row to the diagnoses that read its step."""
 
     def __init__(self, lock: Lock) -> None:
-        self._made: dict[str, Diagnoser] = {one.step: KINDS[one.diagnosis](one) for one in lock.diagnoses}
+        self._compared = {one.step: Compare(one, lock) for one in lock.diagnoses if one.diagnosis == "compare"}
+        self._made: dict[str, Diagnoser] = {
+            one.step: self._compared[one.step] if one.step in self._compared else KINDS[one.diagnosis](one)
+            for one in lock.diagnoses
+        }
         self._readers: dict[str, list[Diagnoser]] = {}
         for one in lock.diagnoses:
             for step in set(one.reads.values()):
@@ -27,12 +33,17 @@ class Diagnoses:
         for reader in self._readers.get(row.step, ()):
             reader.add(row)
 
+    def contrasts(self) -> dict[str, dict[str, Contrast]]:
+        """The differences of each comparison, by category and of all of them."""
+        return {name: made.contrasts() for name, made in self._compared.items()}
+
     def results(self) -> dict[str, Diagnosis]:
         """By the name of the step, in the order of the plan."""
         return {name: made.result() for name, made in self._made.items()}
 
 
 TITLES = {
+    "compare": "Comparison",
     "consistency": "Consistency",
     "determinism": "Noise floor",
     "diversity": "Diversity",
@@ -75,6 +86,7 @@ _PRINTED: dict[Kind, Callable[[Json], str]] = {
     "number": numbers.number,
     "p": numbers.p,
     "interval": numbers.interval,
+    "points_range": numbers.points_range,
     "range": numbers.span,
     "seconds": numbers.seconds,
     "usd": numbers.usd,

@@ -142,6 +142,11 @@ def _dress(axes: Axes, figure: Figure) -> None:
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     if "y" in figure.percent:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.set_ylim(0.0, 1.02)
+        ends = [end for series in figure.series for end in (*series.y, *series.low) if end is not None]
+        if min(ends, default=0.0) < 0.0:
+            axes.axhline(0.0, color="#6b6b6b", linewidth=0.8)  # differences: no change
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0))  # as many decimals as a small range needs
+        else:
+            axes.set_ylim(0.0, 1.02)
     if len(figure.series) > 1:
         axes.legend(frameon=False, fontsize=8, loc="best")

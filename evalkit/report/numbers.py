@@ -31,6 +31,11 @@ def points(share: float | None) -> str:
     return DASH if share is None else f"{100.0 * share:.1f} points"
 
 
+def points_range(bounds: Interval | tuple[float, float] | None) -> str:
+    """Both ends of the interval of a difference: (-0.2667, -0.0086) → `-26.7 to -0.9 points`."""
+    return DASH if bounds is None else f"{100.0 * bounds[0]:.1f} to {100.0 * bounds[1]:.1f} points"
+
+
 def count(number: float | None) -> str:
     """1234 → `1,234`."""
     return DASH if number is None else f"{number:,.0f}"

@@ -15,7 +15,7 @@ from evalkit.report import breakdown, verdict
 from evalkit.report.breakdown import FieldTables, Table
 from evalkit.report.diagnosed import DiagnosisPage, pages
 from evalkit.report.excerpts import Excerpts, SamplingSeen, StepExcerpts, VoidReason
-from evalkit.report.results import Finding, Measure, Results, StepResults
+from evalkit.report.results import Expectation, Finding, Measure, Results, StepResults
 
 _ABSOLUTE = re.compile(
     r"""(?:^|(?<=[\s=('",]))(?:file:(?://)?)?(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'"),]+[/\\])*(?=[^\s/\\])"""
@@ -93,6 +93,7 @@ class Page(Struct, frozen=True, kw_only=True):
     stamps: tuple[str, ...]
     steps: tuple[StepPage, ...]
     findings: tuple[Finding, ...]
+    expectations: tuple[Expectation, ...]
     diagnoses: tuple[DiagnosisPage, ...]
     models: tuple[ModelPage, ...]
     lock: Lock
@@ -107,6 +108,7 @@ def build(run: RunRecord, lock: Lock, results: Results, excerpts: Excerpts, draw
         stamps=results.stamps,
         steps=tuple(_step(name, results.steps[name], excerpts, lock) for name in results.order),
         findings=results.findings,
+        expectations=results.expectations,
         diagnoses=pages(results.diagnoses, drawn),
         models=tuple(
             ModelPage(name, model.engine, digest(model), {key: portable(part) for key, part in model.parts.items()})
@@ -125,7 +127,7 @@ def _step(name: str, results: StepResults, excerpts: Excerpts, lock: Lock) -> St
         verdict=verdict.sentence(results),
         answers_per_item=seen.answers_per_item,
         cautions=tuple(verdict.cautions(results)),
-        unsaid=tuple(verdict.unsaid(results, seen)),
+        unsaid=tuple(verdict.unsaid(results, seen, _compared(name, lock))),
         breakdowns=breakdown.by_field(results),
         splits=breakdown.by_split(results),
         split_classes={task: tuple(_classes(list(found.splits.values()))) for task, found in results.splits.items()},
@@ -141,6 +143,12 @@ def _step(name: str, results: StepResults, excerpts: Excerpts, lock: Lock) -> St
         time_limits=verdict.time_limits(results.all),
         broken_references=verdict.broken_references(results.all, seen),
     )
+
+
+def _compared(name: str, lock: Lock) -> list[str]:
+    """The steps that a step is compared with."""
+    found = (list(one.reads.values()) for one in lock.diagnoses if one.diagnosis == "compare")
+    return [other for steps in found if name in steps for other in steps if other != name]
 
 
 def _classes(parts: Sequence[Measure]) -> Iterable[ClassLine]:

@@ -10,7 +10,7 @@ from evalkit import assets
 from evalkit.core.digest import short
 from evalkit.core.errors import SpecError
 from evalkit.core.types import Prompt, TestResult, Weighed
-from evalkit.report import diagnosed, numbers, text
+from evalkit.report import diagnosed, expected, numbers, text
 from evalkit.report.excerpts import name_of
 from evalkit.report.page import Page, portable
 
@@ -70,6 +70,7 @@ def environment() -> Environment:
         p=numbers.p,
         p_is=numbers.p_is,
         points=numbers.points,
+        points_range=numbers.points_range,
         amount=numbers.amount,
         rate=numbers.rate,
         usd=numbers.usd,
@@ -82,6 +83,7 @@ def environment() -> Environment:
         weighed_lines=weighed_lines,
     )
     made.filters["table_cell"] = diagnosed.table_cell
+    made.filters["expected"] = expected.printed
     made.globals.update(per=numbers.per, of=numbers.of, dash=numbers.DASH)
     return made
 

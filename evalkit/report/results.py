@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from evalkit.core.diagnosis import Diagnosis
 from evalkit.core.errors import DataError
+from evalkit.core.expectation import Claim, Judgement
 from evalkit.core.types import Json
 from evalkit.stats.intervals import Method
 
@@ -255,6 +256,24 @@ class Finding(Struct, frozen=True, kw_only=True):
     of_samples: int = 0
 
 
+class Expectation(Struct, frozen=True, kw_only=True):
+    """What the spec expected of a step before it ran, and what became of it.
+
+    `wanted` is the number of the condition, None where it has none. `found` is a score, or a difference of scores, with
+    its 95 % interval; None where nothing could be measured. `p` is that of the difference.
+    """
+
+    step: str
+    category: str
+    condition: Claim
+    wanted: float | None
+    found: float | None
+    interval: _Bounds | None
+    p: float | None
+    judgement: Judgement
+    reason: str
+
+
 class Results(Struct, frozen=True, kw_only=True):
     """`results.json`. `stamps` are the sentences that must stand wherever these numbers stand.
 
@@ -268,6 +287,7 @@ class Results(Struct, frozen=True, kw_only=True):
     steps: dict[str, StepResults]
     diagnoses: dict[str, Diagnosis] = {}
     findings: tuple[Finding, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
 
 
 def encode(results: Results) -> bytes:

@@ -6,7 +6,7 @@ are not used here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from evalkit.report import numbers
 from evalkit.report.breakdown import by_field, printed
@@ -150,10 +150,12 @@ def broken_references(total: Measure, seen: StepExcerpts) -> str:
     )
 
 
-def unsaid(step: StepResults, seen: StepExcerpts) -> list[str]:
-    """Claims that the step does not support, each with the reason."""
+def unsaid(step: StepResults, seen: StepExcerpts, compared: Sequence[str] = ()) -> list[str]:
+    """Claims that the step does not support, each with the reason. `compared` are the steps it is compared with."""
+    others = f"any model or setting but that of step {' or '.join(map(cell, compared))}" if compared else ""
     return [
-        f"That any other model or setting does better or worse: nothing was compared. {_smallest(step)}",
+        f"That {others or 'any other model or setting'} does better or worse: "
+        f"{'nothing else' if compared else 'nothing'} was compared. {_smallest(step)}",
         *_variation(seen),
         "How the model does with another prompt wording, chat template or extraction rule: one of each was used.",
         "Whether the model met these items in training: nothing here can tell.",

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from evalkit.core import runfolder
 from evalkit.core.runfolder import RunRecord
 from evalkit.fetch.cache import write_file
-from evalkit.report import figures, findings, page
+from evalkit.report import expected, figures, findings, page
 from evalkit.report.collect import Collector, asked_models
 from evalkit.report.diagnosed import Diagnoses
 from evalkit.report.excerpts import Excerpts
@@ -40,6 +40,7 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
     diagnosed = diagnoses.results()
     found = findings.compose(diagnosed, watch.raised(), environment())
     results = replace(collector.results(run, asks=asks), diagnoses=diagnosed, findings=found)
+    results = replace(results, expectations=expected.judge(lock, results.steps, diagnoses.contrasts()))
     write_file(folder / runfolder.RESULTS, encode(results))
     drawn = figures.draw_all(folder, diagnosed)
     report = render(page.build(run, lock, results, excerpts, drawn), run.template)

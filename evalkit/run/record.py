@@ -22,6 +22,7 @@ from msgspec import Struct
 from evalkit import __version__
 from evalkit.core.digest import digest
 from evalkit.core.errors import PrerequisiteError, RunIncomplete, SpecError
+from evalkit.core.expectation import Expected
 from evalkit.core.runfolder import (
     EVENTS,
     FIGURES,
@@ -197,6 +198,9 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
             if isinstance(step, DiagnoseStep)
         ),
         routes={bench.route: plan.spec.routes[bench.route] for bench in plan.benches if bench.route},
+        expectations=tuple(
+            Expected(step.name, condition) for step in plan.spec.steps.values() for condition in step.expect
+        ),
     )
 
 

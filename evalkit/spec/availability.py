@@ -10,11 +10,12 @@ from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.expand_policies import is_inline
 from evalkit.spec.nodes import Node, Path, walk
 
-_VERBS = ("judge", "distil", "train", "compare")
+_VERBS = ("judge", "distil", "train")
 _DIAGNOSES = ("ties",)
 _SECTIONS = ("budget",)
 _POLICY_KEYS = ("format",)
-_STEP_KEYS = ("when", "expect", "require")
+_STEP_KEYS = ("when", "require")
+_EXPECTING = ("bench", "compare")
 _JUDGE_KEYS = ("swap", "retest")
 _TEMPLATE = ".md.j2"
 
@@ -43,6 +44,8 @@ def _check_step(step: Node, path: Path, diagnostics: Diagnostics) -> None:
         return
     for key in _STEP_KEYS:
         _refuse(step, path, key, f"`{key}` on a step", diagnostics)
+    if not any(verb in step.map for verb in _EXPECTING):
+        _refuse(step, path, "expect", "`expect` on such a step", diagnostics)
     kind = step.get("diagnose")
     if kind is not None and kind.content in _DIAGNOSES:
         diagnostics.error(kind.place, (*path, "diagnose"), _later(f"the diagnosis `{kind.content}`"))

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from evalkit.core.expectation import Condition
 from evalkit.core.routing import Route
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Message, Model, SamplingParams
@@ -84,6 +85,7 @@ class BenchStep(Struct, frozen=True, tag="bench"):
     policy: dict[str, str]
     repeat: int = 0
     batch: int | None = None
+    expect: tuple[Condition, ...] = ()
 
 
 class TrainingFile(Struct, frozen=True):
@@ -97,7 +99,8 @@ class TrainingFile(Struct, frozen=True):
 class DiagnoseStep(Struct, frozen=True, tag="diagnose"):
     """Explain a result: `reads` names by role the steps whose rows are read (`of` is the one that is explained).
 
-    `training` is the training set that a kind is about.
+    `training` is the training set that a kind is about. A `compare` step is one with the diagnosis of that name, which
+    reads `before` and `after`.
     """
 
     name: str
@@ -105,6 +108,7 @@ class DiagnoseStep(Struct, frozen=True, tag="diagnose"):
     reads: dict[str, str]
     options: dict[str, Json] = {}
     training: TrainingFile | None = None
+    expect: tuple[Condition, ...] = ()
 
 
 Step = BenchStep | DiagnoseStep

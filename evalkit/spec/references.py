@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evalkit.spec import diagnosis_keys, diagnosis_reads, judging, routes
+from evalkit.spec import diagnosis_keys, diagnosis_reads, expectations, judging, routes
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
@@ -10,6 +10,7 @@ from evalkit.spec.nodes import Node, Path, walk
 
 _STEP_KEYS = ("of", "first", "then", "greedy", "again", "scores")
 _MODEL_KEYS = ("model",)
+_READERS = {"diagnose": "diagnosed", "compare": "compared"}
 
 
 class Use(Node, frozen=True):
@@ -32,11 +33,11 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
                 diagnostics.unknown(
                     use, use.path, f"unknown step '{use.content}'", [key for key in steps if key != name]
                 )
-            elif "diagnose" in step.map and "bench" not in steps[use.content].map:
-                message = f"'{use.content}' asks nothing itself: only the answers of a `bench` can be diagnosed"
-                benches = ", ".join(key for key, other in steps.items() if "bench" in other.map)
-                diagnostics.error(use.place, use.path, message, hint=f"bench steps: {benches or 'none'}")
+            elif use.content != name and "bench" not in steps[use.content].map:
+                _refuse_reading(use, step, steps, diagnostics)
         _check_named(step.get("judge"), (*at, "judge"), long.get("judges"), "judge", diagnostics)
+        _check_compared(step, at, diagnostics)
+        expectations.check(step, at, long, diagnostics)
     _check_selects(long, diagnostics)
     judging.check(long, models, diagnostics)
     routes.check(long, models, diagnostics)
@@ -46,6 +47,22 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
     tasks.check_unused()
     _check_splits(long, tasks, diagnostics)
     _check_cycles(steps, {model: maker for model, maker in makers.items() if model}, diagnostics)
+
+
+def _refuse_reading(use: Use, step: Node, steps: dict[str, Node], diagnostics: Diagnostics) -> None:
+    done = next((done for verb, done in _READERS.items() if verb in step.map), None)
+    if done is not None:
+        message = f"'{use.content}' asks nothing itself: only the answers of a `bench` can be {done}"
+        benches = ", ".join(key for key, other in steps.items() if "bench" in other.map)
+        diagnostics.error(use.place, use.path, message, hint=f"bench steps: {benches or 'none'}")
+
+
+def _check_compared(step: Node, at: Path, diagnostics: Diagnostics) -> None:
+    compared = step.get("compare")
+    if compared is not None and compared.items[0].content == compared.items[1].content:
+        second = compared.items[1]
+        message = f"'{second.content}' is compared with itself: the difference is zero by construction"
+        diagnostics.error(second.place, (*at, "compare", 1), message, hint="name another step")
 
 
 def _check_splits(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:

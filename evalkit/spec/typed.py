@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from evalkit.core.expectation import Condition
 from evalkit.core.routing import Escalation, Route, RouteRule
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Model
@@ -125,6 +126,10 @@ _NO_OPTIONS = (*_ROLES, "arms", "data", "by", "diagnose", "about", "meta")
 
 
 def _step(name: str, step: Json, resolve: Resolve) -> Step:
+    expect = _conditions(step.get("expect", {}))
+    if "compare" in step:
+        before, after = step["compare"]
+        return DiagnoseStep(name, "compare", {"before": before, "after": after}, expect=expect)
     if "diagnose" in step:
         reads = {role: step[role] for role in _ROLES if role in step} | step.get("arms", {})
         options = {key: step[key] for key in step if key not in _NO_OPTIONS}
@@ -138,4 +143,13 @@ def _step(name: str, step: Json, resolve: Resolve) -> Step:
         policy=step["policy"],
         repeat=int(step.get("repeat", 0)),
         batch=int(step["batch"]) if "batch" in step else None,
+        expect=expect,
+    )
+
+
+def _conditions(expect: Json) -> tuple[Condition, ...]:
+    return tuple(
+        Condition(category, claim, None if wanted is True else float(wanted))
+        for category, claims in expect.items()
+        for claim, wanted in claims.items()
     )

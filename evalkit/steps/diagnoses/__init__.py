@@ -12,6 +12,7 @@ from typing import Protocol
 from evalkit.core.diagnosis import Diagnosis
 from evalkit.core.runfolder import DiagnosisLock
 from evalkit.core.types import SampleRow
+from evalkit.steps.diagnoses.compare import Compare
 from evalkit.steps.diagnoses.composition import Composition
 from evalkit.steps.diagnoses.consistency import Consistency
 from evalkit.steps.diagnoses.determinism import Determinism
@@ -36,6 +37,7 @@ class Diagnoser(Protocol):
 
 
 KINDS: Mapping[str, Callable[[DiagnosisLock], Diagnoser]] = {
+    "compare": Compare,
     "composition": Composition,
     "consistency": Consistency,
     "determinism": Determinism,

@@ -18,7 +18,7 @@ from evalkit.core.ports import Rendered
 from evalkit.core.runfolder import RunRecord
 from evalkit.core.types import Contribution, Message, Prompt, SampleRow, TestResult, Weighed
 from evalkit.doctor import Check
-from evalkit.plan import PlannedTask
+from evalkit.plan import Foreseen, PlannedTask
 from evalkit.plan.planned import PlannedJudging
 from evalkit.report import numbers
 from evalkit.report.collect import collect
@@ -69,6 +69,7 @@ class Step(Struct, frozen=True):
     references_cached: int | None = None
     continuations: int = 0
     judging: tuple[PlannedJudging, ...] = ()
+    foreseen: tuple[Foreseen, ...] = ()
 
 
 class Plan(Struct, frozen=True):
@@ -392,3 +393,33 @@ def test_names_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str], row
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert out.count("x␛[2J[red]y") == 8
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        (
+            Foreseen("all", "improves: true", 18, True, 6, 6 / 18),
+            "improves: true in all: with 18 items, fewer than 6 one-way flips (33.3 points) cannot reach p < 0.05",
+        ),
+        (
+            Foreseen("c", "improves: true", 18, True, 6),
+            "improves: true in c: with 18 items, fewer than 6 one-way flips cannot reach p < 0.05",
+        ),
+        (Foreseen("c", "worsens: true", 1, False, 6), "worsens: true in c: with 1 item no outcome can confirm it"),
+        (
+            Foreseen("c", "no_worse_than: 0.03", 50, True, pairs_needed=1687),
+            "no_worse_than: 0.03 in c: with 50 items it will most likely be inconclusive; about 1,687 are needed where "
+            "one item in ten differs",
+        ),
+    ],
+)
+def test_plan_of_an_expectation(capsys: pytest.CaptureFixture[str], one: Foreseen, said: str) -> None:
+    """One line below the step: what so many items cannot show."""
+    step = Step(
+        name="verdict", verb="compare", needs=("one", "three"), key="1a2b3c4d5e6f7081", requests=0, cached=0,
+        programs_cached=None, prompt_tokens=0, max_completion_tokens=0, tokens_exact=True, why="compares", tasks=(),
+        foreseen=(one,),
+    )  # fmt: skip
+    console.show_plan(Plan((step,)))
+    assert f"  expects {said}\n" in capsys.readouterr().out

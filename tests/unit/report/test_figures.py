@@ -44,6 +44,15 @@ def test_the_same_figure_gives_the_same_bytes(figure: Figure) -> None:
     assert b"<dc:date>" not in content
 
 
+def test_a_loss_is_drawn_below_zero() -> None:
+    """Differences have an axis of their own size, with a line at no change; shares keep 0 to 100 %."""
+    losses = Series("loss", (0.0,), (-0.14,), (-0.2667,), (-0.0086,))
+    drawn = figures.draw(Figure("differences", "points", "T", "x", "y", (losses,), ("math",), ("y",))).decode()
+    assert "−25.0%" in drawn
+    assert "100%" not in drawn
+    assert "100%" in figures.draw(BARS).decode()
+
+
 def test_files_are_named_after_step_and_figure(tmp_path: Path) -> None:
     """A later report takes away what it does not have any more."""
     drawn = figures.draw_all(tmp_path, {"spread": diagnosis(BARS, like("lines", "other"))})

@@ -21,6 +21,18 @@ VALUES: dict[str, dict[str, Json]] = {
     "untrained_categories": {"names": "a, b", "count": 2, "measured": 6, "step": "before"},
     "training_in_blocks": {"runs": 3, "expected": 41.0, "p": 1 / 10_001, "category": "math", "longest": 40},
     "late_category": {"category": "c", "recency": 7.0, "last": 1.0, "share": 1 / 7, "p": 0.0314},
+    "different_engines": {"lines": [["engine", "vllm", "transformers"], ["model: dtype", "bf16", "float32"]]},
+    "difference_is_real": {
+        "before": "one",
+        "after": "three",
+        "n": 50,
+        "difference": 0.14,
+        "low": 0.0086,
+        "high": 0.2667,
+        "gained": 9,
+        "lost": 0,
+        "p": 0.00390625,
+    },
     "not_deterministic": {"texts": 3, "answers": 50, "flips": 1, "judged": 50, "high": 0.1035},
     "route_no_cheaper": {"ratio": 1.25, "measure": "seconds", "items": 40},
     "route_loses": {"difference": -0.0825, "p": 0.0312, "items": 40},
@@ -28,6 +40,9 @@ VALUES: dict[str, dict[str, Json]] = {
     "escalations_harm": {"sent": 10, "helped": 1, "wasted": 3, "vain": 3, "harmed": 3},
 }
 SAID = {
+    "different_engines": "engine: vllm against transformers; model: dtype: bf16 against float32.",
+    "difference_is_real": "'three' minus 'one' is 14.0 points (95 % interval 0.9 to 26.7 points) over 50 items: 9 "
+    "gained, 0 lost; p: 0.004.",
     "identical_candidates": "8 of 18 items have one text only in up to 3 answers, at temperature 0.8 as the engine "
     "reported it.",
     "rubric_blind": "Within items 'rubric' has an AUC of 0.482 (95 % interval 0.21 to 0.755) over 4 mixed items, "

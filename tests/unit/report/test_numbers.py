@@ -17,6 +17,8 @@ from evalkit.report import numbers
         (numbers.interval((0.16667, 0.31578)), "16.7 to 31.6 %"),
         (numbers.interval(None), "–"),
         (numbers.points(0.0744), "7.4 points"),
+        (numbers.points_range((-0.2667, -0.0086)), "-26.7 to -0.9 points"),
+        (numbers.points_range(None), "–"),
         (numbers.count(1234567), "1,234,567"),
         (numbers.count(None), "–"),
         (numbers.of(28, 1200), "28 of 1,200"),

@@ -122,6 +122,14 @@ def test_what_a_greedy_run_does_not_say(row: Build) -> None:
     assert claims[1] == "How the model does when it is sampled: each item was asked once, greedily."
 
 
+def test_what_was_compared_is_not_called_uncompared(row: Build) -> None:
+    """With what the step was compared is said; about anything else it still says nothing."""
+    said = verdict.unsaid(*made(outcomes(row, 5, 5)), compared=["three", "four"])[0]
+    assert said.startswith(
+        "That any model or setting but that of step three or four does better or worse: nothing else was compared."
+    )
+
+
 def test_what_fewer_than_six_items_can_show(row: Build) -> None:
     """Nothing at all."""
     step, seen = made(outcomes(row, 3, 2))

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.stats import binomtest
+from scipy.stats import t as student_t
 
 from evalkit.stats.intervals import standard_error, wilson
 from evalkit.stats.paired import (
@@ -22,10 +23,12 @@ from evalkit.stats.paired import (
     discordant,
     fewest_flips,
     mcnemar_exact,
+    mean_difference,
     mid_p,
     newcombe_difference,
     newcombe_phi,
     paired_error,
+    pairs_needed,
     sign_flip_p,
     smallest_visible_difference,
     unpaired_error,
@@ -273,3 +276,35 @@ def test_twelve_fine_tuned_models() -> None:
         found = discordant((row[name], row["base"]) for row in rows)
         assert (known["passed"], known["only_variant"], known["only_base"]) == (sum(row[name] for row in rows), *found)
         assert known["mcnemar_exact_p"] == pytest.approx(mcnemar_exact(*found), rel=1e-12)
+
+
+def test_mean_difference_is_that_of_the_paired_error() -> None:
+    """Worked case: d = .125, paired SE .226582; t with seven degrees of freedom, as scipy has it."""
+    first, second = [1, 1, 0, 1, 0, 1, 1, 0], [1, 0, 0, 1, 0, 0, 1, 1]
+    found = mean_difference(first, second)
+    assert found is not None
+    assert (found.value, found.se) == (0.125, pytest.approx(0.226582, abs=1e-6))
+    low, high = student_t.interval(0.95, 7, loc=0.125, scale=found.se)
+    assert found.interval == pytest.approx((low, high), abs=1e-9)
+
+
+def test_mean_difference_of_what_never_differs() -> None:
+    """Ten equal differences: up to 27.75 % of items (Wilson of 0 in 10) may differ otherwise. Nothing of no items."""
+    found = mean_difference([0.5] * 10, [0.25] * 10)
+    assert found is not None
+    assert found.value == 0.25
+    assert found.interval == pytest.approx((0.25 - 0.2775 * 1.25, 0.25 + 0.2775 * 0.75), abs=1e-4)
+    assert mean_difference([], []) is None
+
+
+@pytest.mark.parametrize(("margin", "discordance", "expected"), [(0.03, 0.1, 687), (0.05, 0.2, 495), (0.1, 0.1, 62)])
+def test_pairs_needed(margin: float, discordance: float, expected: int) -> None:
+    """687 items for a margin of three points is the worked case; the others are (1.6449 + 0.8416)² ψ / m²."""
+    assert pairs_needed(margin, discordance) == expected
+    with pytest.raises(ValueError, match="margin"):
+        pairs_needed(0.0)
+
+
+def test_many_flips_take_no_time() -> None:
+    """A run of fifty thousand items: exact still, and against scipy."""
+    assert mcnemar_exact(12_300, 12_700) == pytest.approx(binomtest(12_300, 25_000, 0.5).pvalue, rel=1e-9)

@@ -24,6 +24,7 @@ TRAINING = TrainingLock(
 def test_every_metric_stands_in_the_docs(kind: str, row: Callable[..., SampleRow]) -> None:
     """Under the heading of its kind, in the first column of the table."""
     reads = {"of": "s", "again": "t", "greedy": "t", "scores": "s", "first": "t", "then": "t"}
+    reads |= {"before": "s", "after": "t"}
     lock = DiagnosisLock(step="d", diagnosis=kind, reads=reads, roles=("of",), training=TRAINING)
     made = KINDS[kind](lock)
     for step in ("s", "t"):
