@@ -33,6 +33,13 @@ class Sum(Struct):
         return None if self.unknown or not self.parts else self.total
 
 
+def both(one: Sum, other: Sum) -> float | None:
+    """Two sums as one; a sum of nothing adds nothing."""
+    known = [part.value for part in (one, other) if part.parts or part.unknown]
+    found = [value for value in known if value is not None]
+    return math.fsum(found) if found and len(found) == len(known) else None
+
+
 class Span(Struct):
     """The smallest and the largest of some numbers."""
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from evalkit.core import runfolder
 from evalkit.core.runfolder import RunRecord
 from evalkit.fetch.cache import write_file
-from evalkit.report import figures, findings, page
+from evalkit.report import costs, figures, findings, page
 from evalkit.report.collect import Collector
 from evalkit.report.diagnosed import Diagnoses
 from evalkit.report.excerpts import Excerpts
@@ -37,7 +37,9 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
             parquet.add(row)
     diagnosed = diagnoses.results()
     found = findings.compose(diagnosed, watch.raised(), environment())
-    results = replace(collector.results(run), diagnoses=diagnosed, findings=found)
+    results = collector.results(run)
+    extra = costs.extra_passes(lock, results.steps)
+    results = replace(results, diagnoses=diagnosed, findings=found, extra_passes=extra)
     write_file(folder / runfolder.RESULTS, encode(results))
     drawn = figures.draw_all(folder, diagnosed)
     report = render(page.build(run, lock, results, excerpts, drawn), run.template)
