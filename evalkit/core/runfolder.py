@@ -89,10 +89,43 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     shots_sha256: str = ""
 
 
+class TrainingCategory(Struct, frozen=True, kw_only=True):
+    """The `rows` of one category in a training set, and where they stand: 0 is the start of the file, 1 its end.
+
+    `parts` has the category's share in each tenth of the file, None where a tenth is empty; `position_p` is the
+    two-sided p that its rows stand neither early nor late, None of a single category.
+    """
+
+    name: str
+    rows: int
+    mean_position: float
+    parts: tuple[float | None, ...]
+    longest_run: int
+    position_p: float | None = None
+
+
+class TrainingLock(Struct, frozen=True, kw_only=True):
+    """A training set as it was read: digest of the file's bytes, and what a report says of it without the file.
+
+    `by` is the field that names a row's category. `runs` counts stretches of one category, `expected_runs` those of a
+    shuffled file.
+    """
+
+    file: str
+    sha256: str
+    by: str
+    rows: int
+    categories: tuple[TrainingCategory, ...]
+    runs: int
+    expected_runs: float
+    runs_p: float | None = None
+
+
 class DiagnosisLock(Struct, frozen=True, kw_only=True):
     """A `diagnose` step: its kind, and by role the steps whose rows it reads (`of` is the one that is explained).
 
-    `roles` are those of `reads` in the order of the spec.
+    `roles` are those of `reads` in the order of the spec. `training` is the training set that it describes, for the
+    kinds that describe one.
     """
 
     step: str
@@ -100,6 +133,7 @@ class DiagnosisLock(Struct, frozen=True, kw_only=True):
     reads: dict[str, str] = {}
     roles: tuple[str, ...] = ()
     options: dict[str, Json] = {}
+    training: TrainingLock | None = None
 
 
 class ModelLock(Struct, frozen=True, kw_only=True):

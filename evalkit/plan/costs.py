@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from evalkit.core import registry
 from evalkit.core.digest import digest
+from evalkit.core.runfolder import TrainingLock
 from evalkit.core.types import Model, Prompt
 from evalkit.plan.locks import model_lock, task_locks, why
 from evalkit.plan.needs import needs
 from evalkit.plan.planned import PlannedStep, PlannedTask, Sources
-from evalkit.spec.model import DiagnoseStep, Spec
+from evalkit.spec.model import DiagnoseStep, Spec, TrainingFile
 from evalkit.steps.bench import Bench, Cell, cells, chunks, reference_of, trial_of
 from evalkit.steps.turns import reached, wanted
+from evalkit.tasks.training import read_training
 
 _CHUNK = 512
 _ROUGH_CHARACTERS_A_TOKEN = 4
@@ -50,23 +53,45 @@ def planned_bench(spec: Spec, bench: Bench, sources: Sources) -> PlannedStep:
     )
 
 
-def planned_diagnosis(step: DiagnoseStep) -> PlannedStep:
-    """It reads what other steps have, and asks nothing."""
+def planned_diagnosis(step: DiagnoseStep, sources: Sources, read: dict[TrainingFile, TrainingLock]) -> PlannedStep:
+    """It reads what other steps have, or a training set, and asks nothing. `read` remembers training sets seen before.
+
+    Raises DataError for a training set that is not one.
+    """
+    training = _training(step, sources, read)
     return PlannedStep(
         name=step.name,
         verb="diagnose",
         needs=needs(step),
-        key=digest(step),
+        key=digest([step.diagnosis, step.reads, step.options, training]),
         requests=0,
         cached=0,
         programs_cached=None,
         prompt_tokens=0,
         max_completion_tokens=0,
         tokens_exact=True,
-        why=f"{step.diagnosis}: reads the answers of {', '.join(needs(step))}",
+        why=f"{step.diagnosis}: reads {_read(step, training)}",
         tasks=(),
         benches=(),
+        training=training,
     )
+
+
+def _training(step: DiagnoseStep, sources: Sources, read: dict[TrainingFile, TrainingLock]) -> TrainingLock | None:
+    given = step.training
+    if given is None:
+        return None
+    if given not in read:
+        sources.notify(f"reading {given.file}")
+        read[given] = read_training(given.file, Path(given.path), given.by)
+    return read[given]
+
+
+def _read(step: DiagnoseStep, training: TrainingLock | None) -> str:
+    """What a diagnosis reads, in words."""
+    answers = f"the answers of {', '.join(needs(step))}" if needs(step) else ""
+    rows = f"{training.file} ({training.rows} rows in {len(training.categories)} categories)" if training else ""
+    return " and ".join(part for part in (rows, answers) if part)
 
 
 def _programs_stored(bench: Bench, sources: Sources) -> int | None:

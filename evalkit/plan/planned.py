@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from evalkit.core.ports import Notify, Store
-from evalkit.core.runfolder import Lock
+from evalkit.core.runfolder import Lock, TrainingLock
 from evalkit.spec.model import Spec
 from evalkit.steps.bench import Bench
 
@@ -42,6 +42,7 @@ class PlannedStep(Struct, frozen=True):
     `programs_cached` is None where it cannot be known: nothing is executed, or no sandbox engine answers. `references`
     are programs known to be right whose own time limits others, `references_cached` those of them that are timed
     already; None where that cannot be known. `continuations` are to be weighed, and cost no completion tokens.
+    `training` is the training set that a diagnosis is about, as it was read.
     """
 
     name: str
@@ -60,6 +61,7 @@ class PlannedStep(Struct, frozen=True):
     references: int = 0
     references_cached: int | None = None
     continuations: int = 0
+    training: TrainingLock | None = None
 
 
 class Plan(Struct, frozen=True):

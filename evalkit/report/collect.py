@@ -300,11 +300,12 @@ class Collector:
             step = self._steps[row.step] = _StepTally(row.model)
         step.add(row)
 
-    def results(self, run: RunRecord) -> Results:
+    def results(self, run: RunRecord, *, asks: bool = True) -> Results:
+        """`asks` False says that no step of the run asks anything: having no samples, it is whole."""
         steps = {name: step.measure() for name, step in self._steps.items()}
         return Results(
             name=run.name,
-            stamps=stamps(run, steps, self._in_process),
+            stamps=stamps(run, steps if asks else None, self._in_process),
             order=tuple(steps),
             steps=steps,
         )

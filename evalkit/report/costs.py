@@ -1,13 +1,57 @@
-"""What an extra pass costs: two steps over the same items, the dearer with more passes."""
+"""What passes cost: of each step and category, and of one more pass where two steps ask the same items."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from msgspec import Struct
+
 from evalkit.core.runfolder import Lock
-from evalkit.report.results import ExtraPass, Measure, StepResults
+from evalkit.report.results import ExtraPass, Measure, PerPass, StepResults
 
 Asked = frozenset[tuple[str, str, str]]
+
+
+class CostLine(Struct, frozen=True, kw_only=True):
+    """What one category of a step cost, or all of it (`category` empty)."""
+
+    step: str
+    category: str
+    answers: int
+    prompt_tokens: int | None
+    tokens: int | None
+    seconds: float | None
+    sandbox: float | None
+    usd: float | None
+    per_pass: PerPass
+
+
+def lines(steps: Mapping[str, StepResults]) -> tuple[CostLine, ...]:
+    """A line a category, and one for each step as a whole where it has several. Nothing where no step judges."""
+    if not any(step.all.metrics.pass_at_1.n for step in steps.values()):
+        return ()
+    found = []
+    for name, step in steps.items():
+        if len(step.order) > 1:
+            found += [_line(name, category, step.categories[category]) for category in step.order]
+        found.append(_line(name, "", step.all))
+    return tuple(found)
+
+
+def _line(step: str, category: str, measure: Measure) -> CostLine:
+    metrics = measure.metrics
+    usd, seconds, tokens = totals(measure)
+    return CostLine(
+        step=step,
+        category=category,
+        answers=metrics.answers.candidates,
+        prompt_tokens=metrics.tokens.prompt,
+        tokens=None if tokens is None else round(tokens),
+        seconds=seconds,
+        sandbox=metrics.seconds.sandbox,
+        usd=usd,
+        per_pass=metrics.per_pass,
+    )
 
 
 def extra_passes(lock: Lock, steps: Mapping[str, StepResults]) -> tuple[ExtraPass, ...]:

@@ -52,7 +52,7 @@ def compose(
     told = {(finding.code, finding.step) for finding in found}
     for name, diagnosis in diagnoses.items():
         for one in diagnosis.raised:
-            if (one.code, diagnosis.of[0]) not in told:
+            if not any((one.code, step) in told for step in diagnosis.of[:1]):
                 found.append(_finding(name, one, environment))
     return tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))
 

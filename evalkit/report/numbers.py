@@ -57,6 +57,12 @@ def p(value: float | None) -> str:
     return "< 0.001" if value < 0.0005 else f"{value:.3f}"
 
 
+def p_is(value: float | None) -> str:
+    """A p value in a sentence: 0.0654 → `p = 0.065`, 0.0002 → `p < 0.001`."""
+    shown = p(value)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+
+
 def span(bounds: tuple[float, float] | None) -> str:
     """Both ends of an interval of numbers: (0.647, 1.0) → `0.647 to 1`."""
     return DASH if bounds is None else f"{number(bounds[0])} to {number(bounds[1])}"

@@ -11,11 +11,12 @@ from msgspec import Struct
 from evalkit.core.digest import digest
 from evalkit.core.runfolder import Lock, RunRecord, TaskLock
 from evalkit.core.types import SampleRow
-from evalkit.report import breakdown, verdict
+from evalkit.report import breakdown, costs, verdict
 from evalkit.report.breakdown import FieldTables, Table
+from evalkit.report.costs import CostLine
 from evalkit.report.diagnosed import DiagnosisPage, pages
 from evalkit.report.excerpts import Excerpts, SamplingSeen, StepExcerpts, VoidReason
-from evalkit.report.results import Finding, Measure, Results, StepResults
+from evalkit.report.results import ExtraPass, Finding, Measure, Results, StepResults
 
 _ABSOLUTE = re.compile(
     r"""(?:^|(?<=[\s=('",]))(?:file:(?://)?)?(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'"),]+[/\\])*(?=[^\s/\\])"""
@@ -94,6 +95,8 @@ class Page(Struct, frozen=True, kw_only=True):
     steps: tuple[StepPage, ...]
     findings: tuple[Finding, ...]
     diagnoses: tuple[DiagnosisPage, ...]
+    costs: tuple[CostLine, ...]
+    extra_passes: tuple[ExtraPass, ...]
     models: tuple[ModelPage, ...]
     lock: Lock
     lock_digest: str
@@ -108,6 +111,8 @@ def build(run: RunRecord, lock: Lock, results: Results, excerpts: Excerpts, draw
         steps=tuple(_step(name, results.steps[name], excerpts, lock) for name in results.order),
         findings=results.findings,
         diagnoses=pages(results.diagnoses, drawn),
+        costs=costs.lines({name: results.steps[name] for name in results.order}),
+        extra_passes=results.extra_passes,
         models=tuple(
             ModelPage(name, model.engine, digest(model), {key: portable(part) for key, part in model.parts.items()})
             for name, model in sorted(lock.models.items())

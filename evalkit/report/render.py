@@ -68,6 +68,7 @@ def environment() -> Environment:
         count=numbers.count,
         number=numbers.number,
         p=numbers.p,
+        p_is=numbers.p_is,
         points=numbers.points,
         amount=numbers.amount,
         rate=numbers.rate,

@@ -156,7 +156,9 @@ def _passes(items: Sequence[_Item]) -> dict[str, float]:
 def _item(key: _Key, some: Sequence[_Candidate], choice: Choice, verdicts: bool) -> _Item:
     selected = [one for one in some if one.selected]
     if len(selected) != 1:
-        raise DataError(f"{len(selected)} of {len(some)} candidates of item '{key[2]}' are selected, not one", hint=_AGAIN)
+        raise DataError(
+            f"{len(selected)} of {len(some)} candidates of item '{key[2]}' are selected, not one", hint=_AGAIN
+        )
     judged = [one for one in some if one.score is not None]
     place = next((place for place, one in enumerate(judged) if one.selected), None)
     known = [one for one in some if one.text is not None]

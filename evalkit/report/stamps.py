@@ -9,17 +9,18 @@ from evalkit.report import numbers
 from evalkit.report.results import StepResults
 
 
-def stamps(run: RunRecord, steps: Mapping[str, StepResults], in_process: Iterable[str]) -> tuple[str, ...]:
-    """All of them, the gravest first. `in_process` are tasks whose programs could reach their verdicts."""
+def stamps(run: RunRecord, steps: Mapping[str, StepResults] | None, in_process: Iterable[str]) -> tuple[str, ...]:
+    """All of them, the gravest first. `steps` is None for a run that asks nothing; `in_process` are tasks whose
+    programs could reach their verdicts."""
     return (*_warnings(run, in_process), *_stamps(run, steps))
 
 
-def _stamps(run: RunRecord, steps: Mapping[str, StepResults]) -> tuple[str, ...]:
-    found = list(_void_stamps(run, steps))
+def _stamps(run: RunRecord, steps: Mapping[str, StepResults] | None) -> tuple[str, ...]:
+    found = list(_void_stamps(run, steps or {}))
     if run.state != "complete" and not found:
         why = f": {run.error}" if run.error else ""
         found.append(f"INCOMPLETE: the run ended as '{run.state}'{why}. Run the same command again to finish it.")
-    if not steps:
+    if steps is not None and not steps:
         found.append("INCOMPLETE: nothing was measured; this run has no samples.")
     if run.limit is not None:
         found.append(

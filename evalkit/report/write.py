@@ -35,9 +35,10 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
             diagnoses.add(row)
             watch.add(row)
             parquet.add(row)
+    asks = bool(lock.tasks) or not lock.diagnoses
     diagnosed = diagnoses.results()
     found = findings.compose(diagnosed, watch.raised(), environment())
-    results = collector.results(run)
+    results = collector.results(run, asks=asks)
     extra = costs.extra_passes(lock, results.steps)
     results = replace(results, diagnoses=diagnosed, findings=found, extra_passes=extra)
     write_file(folder / runfolder.RESULTS, encode(results))

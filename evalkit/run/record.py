@@ -35,6 +35,7 @@ from evalkit.core.runfolder import (
     DiagnosisLock,
     Lock,
     RunRecord,
+    TrainingLock,
 )
 from evalkit.core.types import Json, Progress, SampleRow
 from evalkit.fetch import cache
@@ -178,6 +179,7 @@ class EventLog:
 
 def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
     """`evalkit.lock`: everything that decides the results, as digests and names."""
+    trained = {step.name: step.training for step in plan.steps}
     return Lock(
         spec=spec_sha256,
         tasks=tuple(task for bench in plan.benches for task in task_locks(plan.spec, bench)),
@@ -186,16 +188,21 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
         sandbox_parts=sandbox.parts,
         packages=packages(),
         diagnoses=tuple(
-            DiagnosisLock(
-                step=step.name,
-                diagnosis=step.diagnosis,
-                reads=step.reads,
-                roles=tuple(step.reads),
-                options=step.options,
-            )
+            _diagnosis_lock(step, trained[step.name])
             for step in plan.spec.steps.values()
             if isinstance(step, DiagnoseStep)
         ),
+    )
+
+
+def _diagnosis_lock(step: DiagnoseStep, training: TrainingLock | None) -> DiagnosisLock:
+    return DiagnosisLock(
+        step=step.name,
+        diagnosis=step.diagnosis,
+        reads=step.reads,
+        roles=tuple(step.reads),
+        options=step.options,
+        training=training,
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from evalkit.core.types import Json
 from evalkit.spec import expand_diagnoses, expand_sweeps
 from evalkit.spec.catalog import TaskLibrary
+from evalkit.spec.diagnosis_keys import TRAINING
 from evalkit.spec.diagnostics import did_you_mean
 from evalkit.spec.expand_policies import Policies
 from evalkit.spec.nodes import Node, Place, default, derived
@@ -223,7 +224,7 @@ class _Expander:
 
     def _long_step(self, name: str, node: Node) -> Node:
         if "bench" not in node.map:
-            return node
+            return self._long_training(node) if node.text("diagnose") in TRAINING else node
         entries = dict(node.map)
         if "model" not in entries:
             entries["model"] = self._model_for(name, node)
@@ -231,6 +232,12 @@ class _Expander:
         suite = self._suites.get(entries["bench"].content)
         entries["policy"] = self._policies.of_step(node.get("policy"), suite, ("steps", name, "policy"))
         return Node({key: entries[key] for key in entries if key not in ("split", "sample")}, node.place)
+
+    def _long_training(self, node: Node) -> Node:
+        """A diagnosis of a training set: where the file lies, and by which field its rows are told apart."""
+        data = node.get("data")
+        moved = {"data": Node(self._seen_from_main(data.content, data.place), data.place)} if data is not None else {}
+        return Node({**node.map, **moved, "by": node.get("by") or default("category")}, node.place)
 
     def _model_for(self, step: str, node: Node) -> Node:
         if self._model is not None:

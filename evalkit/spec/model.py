@@ -72,13 +72,25 @@ class BenchStep(Struct, frozen=True, tag="bench"):
     batch: int | None = None
 
 
+class TrainingFile(Struct, frozen=True):
+    """A training set: the name as written, where the file lies, and the field that names a row's category."""
+
+    file: str
+    path: str
+    by: str
+
+
 class DiagnoseStep(Struct, frozen=True, tag="diagnose"):
-    """Explain a result: `reads` names by role the steps whose rows are read (`of` is the one that is explained)."""
+    """Explain a result: `reads` names by role the steps whose rows are read (`of` is the one that is explained).
+
+    `training` is the training set that a kind is about.
+    """
 
     name: str
     diagnosis: str
     reads: dict[str, str]
     options: dict[str, Json] = {}
+    training: TrainingFile | None = None
 
 
 Step = BenchStep | DiagnoseStep

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evalkit.spec import diagnosis_keys, diagnosis_reads
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
@@ -9,8 +10,6 @@ from evalkit.spec.nodes import Node, Path, walk
 
 _STEP_KEYS = ("of", "greedy", "again", "scores")
 _MODEL_KEYS = ("model",)
-_READ = {"diversity": "of", "rubric": "of", "errors": "of", "sweep": "arms"}
-"""The key that says what a kind of diagnosis reads."""
 
 
 class Use(Node, frozen=True):
@@ -38,23 +37,13 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
                 benches = ", ".join(key for key, other in steps.items() if "bench" in other.map)
                 diagnostics.error(use.place, use.path, message, hint=f"bench steps: {benches or 'none'}")
         _check_named(step.get("judge"), (*at, "judge"), long.get("judges"), "judge", diagnostics)
-        _check_read(step, at, diagnostics)
     _check_selects(long, diagnostics)
     _check_data(steps, diagnostics)
+    diagnosis_keys.check(steps, diagnostics)
+    diagnosis_reads.check(long, diagnostics)
     tasks.check_unused()
     _check_splits(long, tasks, diagnostics)
     _check_cycles(steps, {model: maker for model, maker in makers.items() if model}, diagnostics)
-
-
-def _check_read(step: Node, at: Path, diagnostics: Diagnostics) -> None:
-    """A diagnosis reads something. Those that ask for themselves (`consistency`) are told of it where they are "
-    "spread."""
-    kind = step.text("diagnose")
-    key = _READ.get(kind or "")
-    if key is not None and key not in step.map:
-        hint = {"of": "name a `bench` step", "arms": "it is made by a `sweep` in a policy"}[key]
-        message = f"the diagnosis `{kind}` needs `{key}`"
-        diagnostics.error(step.place, at, message, hint=hint, at_key=True)
 
 
 def _check_splits(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
@@ -126,12 +115,17 @@ def _check_named(node: Node | None, path: Path, known: Node | None, noun: str, d
 
 
 def _check_data(steps: dict[str, Node], diagnostics: Diagnostics) -> None:
-    """What a `train` step learns from is a file or the name of a step that makes data."""
+    """What a `train` step learns from is a file or the name of a step that makes data; a diagnosis reads a file."""
     makers = [name for name, step in steps.items() if "distil" in step.map]
     for name, step in steps.items():
         data = step.get("data")
-        if "train" in step.map and data is not None and not _is_file(data.content) and data.content not in makers:
+        if data is None or _is_file(data.content):
+            continue
+        if "train" in step.map and data.content not in makers:
             diagnostics.unknown(data, ("steps", name, "data"), f"no step makes the data '{data.content}'", makers)
+        if "diagnose" in step.map and data.content not in makers:
+            message = f"the training set '{data.content}' is no file: its name has no ending"
+            diagnostics.error(data.place, ("steps", name, "data"), message, hint="for example data: train.jsonl")
 
 
 def _is_file(text: str) -> bool:

@@ -7,7 +7,18 @@ from pathlib import Path
 
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Model
-from evalkit.spec.model import BenchStep, DiagnoseStep, Policy, Report, SampleRule, Spec, Step, Task, TaskUse
+from evalkit.spec.model import (
+    BenchStep,
+    DiagnoseStep,
+    Policy,
+    Report,
+    SampleRule,
+    Spec,
+    Step,
+    Task,
+    TaskUse,
+    TrainingFile,
+)
 
 Resolve = Callable[[str], Path]
 """A relative path of the long form → where the file lies."""
@@ -24,7 +35,7 @@ def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Res
         models={name: _model(name, model, resolve) for name, model in long["models"].items()},
         suites={name: _suite(suite, names) for name, suite in long["suites"].items() if _is_complete(suite)},
         policies={name: _policy(name, policy) for name, policy in long["policies"].items()},
-        steps={name: _step(name, step) for name, step in long["steps"].items()},
+        steps={name: _step(name, step, resolve) for name, step in long["steps"].items()},
         tasks=tasks,
         sandbox=long["sandbox"],
         report=Report(long["report"]["template"], long["report"].get("to")),
@@ -87,13 +98,16 @@ def _policy(name: str, policy: Json) -> Policy:
 
 
 _ROLES = ("of", "greedy", "again", "scores")
+_NO_OPTIONS = (*_ROLES, "arms", "data", "by", "diagnose", "about", "meta")
 
 
-def _step(name: str, step: Json) -> Step:
+def _step(name: str, step: Json, resolve: Resolve) -> Step:
     if "diagnose" in step:
         reads = {role: step[role] for role in _ROLES if role in step} | step.get("arms", {})
-        options = {key: step[key] for key in step if key not in (*_ROLES, "arms", "diagnose", "about", "meta")}
-        return DiagnoseStep(name=name, diagnosis=step["diagnose"], reads=reads, options=options)
+        options = {key: step[key] for key in step if key not in _NO_OPTIONS}
+        file = step.get("data")
+        training = TrainingFile(file, str(resolve(file)), step["by"]) if file is not None else None
+        return DiagnoseStep(name=name, diagnosis=step["diagnose"], reads=reads, options=options, training=training)
     return BenchStep(
         name=name,
         suite=step["bench"],

@@ -46,7 +46,8 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval | Non
     """Wilson's score interval of a share; None when n is 0.
 
     `successes` may be a sum of scores in [0, 1]: no such score varies more than a yes or no of the same mean, so the
-    interval is then wide enough, never too narrow.
+    interval is then wide enough, never too narrow. On average over rates it holds the true one 95 % of the time; at the
+    worst rate between 1 and 99 %, 90 % of the time for n = 18 and 93 % for n = 200.
     """
     if n == 0:
         return None
@@ -118,7 +119,8 @@ def estimate(scores: Sequence[float], confidence: float = 0.95) -> Estimate | No
     """Mean of one score in [0, 1] per item, with the interval that fits the scores; None of nothing.
 
     Scores that are all 0 or 1 get Wilson's interval, others mean ± t·SE within [0, 1]. Where the others do not differ
-    at all, their spread says nothing about the next item, and Wilson's interval is the safe one.
+    at all, their spread says nothing about the next item, and Wilson's interval is the safe one. t·SE undercovers where
+    scores are few and most of them near an end: of five that are mostly near 1 it holds the mean 87 % of the time.
     """
     value = mean(scores)
     if value is None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from evalkit.stats.bootstrap import RESAMPLES, ratio_interval
 from evalkit.stats.distributions import beta_cdf
-from evalkit.stats.intervals import Interval, normal_quantile, standard_error
+from evalkit.stats.intervals import Interval, normal_quantile, standard_error, wilson
 from evalkit.stats.paired import correlation
 
 Group = Sequence[tuple[float, bool]]  # the answers to one item: score, passed
@@ -100,9 +100,13 @@ def within_auc_interval(
 ) -> Interval | None:
     """The percentile bootstrap over mixed groups; None below two of them.
 
-    Undercovers below some twenty mixed groups, and is a point where every pair is right: read the permutation p beside.
+    Undercovers below some twenty mixed groups: read the permutation p beside. Where the groups do not differ at all
+    (every pair is right) it is Wilson's of as many yes or no as there are mixed groups, which is no point.
     """
     parts = [(twice / 2.0, float(pairs)) for twice, pairs in _mixed(groups)]
+    shares = {won / pairs for won, pairs in parts}
+    if len(shares) == 1 and len(parts) > 1:
+        return wilson(shares.pop() * len(parts), len(parts), confidence)
     return ratio_interval(parts, confidence, resamples, seed)
 
 
@@ -119,7 +123,10 @@ def within_auc_permutation_p(groups: Sequence[Group], resamples: int = RESAMPLES
     pairs = sum(found for _, found in counts)
     distance = abs(sum(twice for twice, _ in counts) - pairs)
     shapes = Counter(_shape(group) for group in groups if _wins(group)[1])
-    if sum(_steps(*shape) * times for shape, times in shapes.items()) + len(counts) * pairs * 8 > _EXACT_STEPS:
+    if (
+        sum(_steps(sum(shape[0]), shape[1]) * times for shape, times in shapes.items()) + len(counts) * pairs * 8
+        > _EXACT_STEPS
+    ):
         return _sampled_p(shapes, pairs, distance, Random(seed).random, resamples)
     total = {0: 1}
     for shape, times in shapes.items():
@@ -164,14 +171,24 @@ def mann_whitney_p(scores: Sequence[float], labels: Sequence[bool]) -> float | N
     if not pairs:
         return None
     blocks, passes = _shape(group)
-    if _steps(blocks, passes) <= _EXACT_STEPS:
+    if _steps(len(group), passes) <= _EXACT_STEPS:
         return _beyond(_distribution(blocks, passes), pairs, abs(twice - pairs))
-    n = len(group)
-    ties = sum(block**3 - block for block in blocks)
-    deviation = math.sqrt(pairs / 12.0 * (n + 1 - ties / (n * (n - 1))))
-    if not deviation:
-        return 1.0
-    return math.erfc(max(0.0, abs(twice - pairs) / 2.0 - 0.5) / deviation / math.sqrt(2.0))
+    return _normal_p(abs(twice - pairs), pairs, len(group), sum(block**3 - block for block in blocks))
+
+
+def chosen_ranks_p(ranks: Sequence[int], n: int) -> float | None:
+    """Two-sided p that `ranks` are a random choice from 0 to n - 1: `mann_whitney_p` without sorting, for long files.
+
+    None where they are all of them or none.
+    """
+    passes = len(ranks)
+    pairs = passes * (n - passes)
+    if not pairs:
+        return None
+    distance = abs(2 * sum(ranks) - passes * (passes - 1) - pairs)
+    if _steps(n, passes) <= _EXACT_STEPS:
+        return _beyond(_distribution((1,) * n, passes), pairs, distance)
+    return _normal_p(distance, pairs, n, 0)
 
 
 # What the AUC counts
@@ -235,9 +252,8 @@ def _shape(group: Group) -> tuple[tuple[int, ...], int]:
     return tuple(scores[score] for score in sorted(scores)), sum(passed for _, passed in group)
 
 
-def _steps(blocks: tuple[int, ...], passes: int) -> int:
-    """About the work of `_distribution`."""
-    n = sum(blocks)
+def _steps(n: int, passes: int) -> int:
+    """About the work of `_distribution` for n answers."""
     return 2 * passes * (n - passes) * min(passes, n - passes) * n
 
 
@@ -271,6 +287,14 @@ def _beyond(ways: dict[int, int], pairs: int, distance: int) -> float:
     return float(Fraction(hits, sum(ways.values())))
 
 
+def _normal_p(distance: int, pairs: int, n: int, ties: int) -> float:
+    """The p of twice a distance of U from its mean; `ties` is Σ (t³ - t) over scores that t answers have."""
+    deviation = math.sqrt(pairs / 12.0 * (n + 1 - ties / (n * (n - 1))))
+    if not deviation:
+        return 1.0
+    return math.erfc(max(0.0, distance / 2.0 - 0.5) / deviation / math.sqrt(2.0))
+
+
 def _sampled_p(
     shapes: Counter[tuple[tuple[int, ...], int]], pairs: int, distance: int, draw: Callable[[], float], resamples: int
 ) -> float:
@@ -281,7 +305,7 @@ def _sampled_p(
 
 def _dealer(blocks: tuple[int, ...], passes: int, draw: Callable[[], float]) -> Callable[[], int]:
     """Draws of `_twice_wins`: from its distribution, or by dealing out passes where that is too much to list."""
-    if _steps(blocks, passes) <= _EXACT_STEPS:
+    if _steps(sum(blocks), passes) <= _EXACT_STEPS:
         ways = sorted(_distribution(blocks, passes).items())
         total = sum(times for _, times in ways)
         bounds = [count / total for count in accumulate(times for _, times in ways)]

@@ -14,7 +14,7 @@ from itertools import groupby, pairwise
 from random import Random
 from typing import NamedTuple
 
-from evalkit.stats.ranking import mann_whitney_p, spearman
+from evalkit.stats.ranking import chosen_ranks_p, spearman
 
 _LEVEL = 0.05
 _SHORT = 100
@@ -107,7 +107,7 @@ def order(labels: Sequence[str], parts: int = 10) -> Order | None:
             found[label] / len(part) if part else None for found, part in zip(counted, cut, strict=True)
         )  # the last part is never empty
         middle = (sum(positions[label]) / count + 0.5) / len(labels)
-        p = mann_whitney_p(range(len(labels)), [other == label for other in labels])
+        p = chosen_ranks_p(positions[label], len(labels))
         places.append(Place(label, count, middle, shares, (shares[-1] or 0.0) / share, longest[label], p))
     return Order(len(labels), tuple(places), runs_test(labels))
 

@@ -74,6 +74,23 @@ def rows_of(placed: Sequence[Placed], origin: str, paths: tuple[str, ...]) -> Ro
     )
 
 
+def stream(name: str, path: Path) -> Iterator[Placed]:
+    """The rows of a jsonl file one at a time, for files that are larger than memory. Raises DataError like reading."""
+    number = 0
+    try:
+        with gzip.open(path) if name.lower().endswith(".gz") else path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    place = f"{name}:{number}"
+                    yield place, _object(_load(line.decode("utf-8-sig" if number == 1 else "utf-8"), place), place)
+    except UnicodeDecodeError as error:
+        raise DataError(f"byte {error.start} of the line is not UTF-8", where=f"{name}:{number}") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"the gzip file is broken: {error}", hint="fetch it again", where=name) from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=name) from error
+
+
 def count_rows(name: str, path: Path) -> int:
     """How many rows a file has. Lines are counted unread; the other formats are read. Raises DataError like reading."""
     suffix = format_of(name)

@@ -12,10 +12,12 @@ from typing import Protocol
 from evalkit.core.diagnosis import Diagnosis
 from evalkit.core.runfolder import DiagnosisLock
 from evalkit.core.types import SampleRow
+from evalkit.steps.diagnoses.composition import Composition
 from evalkit.steps.diagnoses.consistency import Consistency
 from evalkit.steps.diagnoses.determinism import Determinism
 from evalkit.steps.diagnoses.diversity import Diversity
 from evalkit.steps.diagnoses.errors import Errors
+from evalkit.steps.diagnoses.order import FileOrder
 from evalkit.steps.diagnoses.rubric import RubricValidity
 from evalkit.steps.diagnoses.sweep import Sweep
 
@@ -33,10 +35,12 @@ class Diagnoser(Protocol):
 
 
 KINDS: Mapping[str, Callable[[DiagnosisLock], Diagnoser]] = {
+    "composition": Composition,
     "consistency": Consistency,
     "determinism": Determinism,
     "diversity": Diversity,
     "errors": Errors,
+    "order": FileOrder,
     "rubric": RubricValidity,
     "sweep": Sweep,
 }

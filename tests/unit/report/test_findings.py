@@ -17,6 +17,10 @@ PACKAGE = Path(__file__).parents[3] / "evalkit"
 VALUES: dict[str, dict[str, Json]] = {
     "identical_candidates": {"identical": 8, "items": 18, "answers": 3, "temperature": 0.8},
     "rubric_blind": {"by": "rubric", "auc": 0.4821, "low": 0.21, "high": 0.755, "p": 0.9588, "mixed": 4},
+    "selection_gains": {"by": "rubric", "selected": 0.75, "mean": 0.5, "p": 0.0004},
+    "untrained_categories": {"names": "a, b", "count": 2, "measured": 6, "step": "before"},
+    "training_in_blocks": {"runs": 3, "expected": 41.0, "p": 1 / 10_001, "category": "math", "longest": 40},
+    "late_category": {"category": "c", "recency": 7.0, "last": 1.0, "share": 1 / 7, "p": 0.0314},
     "not_deterministic": {"texts": 3, "answers": 50, "flips": 1, "judged": 50, "high": 0.1035},
 }
 SAID = {
@@ -24,6 +28,12 @@ SAID = {
     "reported it.",
     "rubric_blind": "Within items 'rubric' has an AUC of 0.482 (95 % interval 0.21 to 0.755) over 4 mixed items, "
     "p = 0.959. 0.5 is chance.",
+    "selection_gains": "Selected 75.0 %, mean of the candidates 50.0 %, p < 0.001 that picks by 'rubric' are random.",
+    "untrained_categories": "2 of the 6 categories that 'before' scores are in no row: a, b.",
+    "training_in_blocks": "3 stretches of one category, where 41 would be expected of a shuffled file (p < 0.001); "
+    "the longest has 40 rows of 'math'.",
+    "late_category": "'c' has 100.0 % of the last tenth of the file and 14.3 % of the whole (7 times as much), "
+    "p = 0.031 that this is chance.",
     "not_deterministic": "3 of 50 texts differ when asked again in batches of another size; 1 of 50 verdicts flip "
     "(up to "
     "10.3 % with 95 % confidence).",

@@ -220,3 +220,33 @@ def test_equal_scores_are_no_certainty(score: float, n: int) -> None:
     assert found is not None
     assert found.method == "wilson"
     assert found.interval.high - found.interval.low > 0.2
+
+
+def test_equal_scores_in_clusters_are_no_certainty() -> None:
+    """Of three clusters that do not differ, Wilson's interval of three; that of nine items would be too narrow."""
+    for scores in ([1.0] * 9, [0.0] * 9, [0.1] * 9, [0.1, math.nextafter(0.1, 1.0), 0.1] * 3, [1.0, 0.5, 0.0] * 3):
+        found = clustered_estimate(scores, list("aaabbbccc"))
+        assert found is not None
+        assert found.method == "wilson"
+        assert found.se == pytest.approx(0.0, abs=1e-12)
+        assert found.interval == pytest.approx(wilson(3 * sum(scores) / 9, 3))
+    for last in (0.1, math.nextafter(0.1, 1.0)):
+        assert 0.0 == clustered_error([0.1] * 8 + [last], list("aaabbbccc"))
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 4)), min_size=2, max_size=40), st.randoms(use_true_random=False)
+)
+def test_clustered_laws(pairs: list[tuple[float, int]], random: Random) -> None:
+    """In [0, 1], around the mean, no point, and the same for any order of the items."""
+    found = clustered_estimate(*zip(*pairs, strict=True))
+    if len({cluster for _, cluster in pairs}) == 1:
+        assert found is None
+        return
+    assert found is not None
+    assert 0.0 <= found.interval.low <= found.value + 1e-12
+    assert found.value - 1e-12 <= found.interval.high <= 1.0
+    assert found.interval.low < found.interval.high
+    shuffled = clustered_estimate(*zip(*random.sample(pairs, len(pairs)), strict=True))
+    assert shuffled is not None
+    assert shuffled.interval == pytest.approx(found.interval, abs=1e-6)

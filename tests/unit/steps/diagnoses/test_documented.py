@@ -8,22 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.core.runfolder import DiagnosisLock
+from evalkit.core.runfolder import DiagnosisLock, TrainingCategory, TrainingLock
 from evalkit.core.types import Choice, SampleRow
 from evalkit.steps.diagnoses import KINDS
 
 PAGE = (Path(__file__).parents[4] / "docs/diagnoses.md").read_text("utf-8")
 
+CATEGORY = TrainingCategory(name="c", rows=1, mean_position=0.5, parts=(1.0,), longest_run=1)
+TRAINING = TrainingLock(
+    file="t.jsonl", sha256="0" * 64, by="category", rows=1, categories=(CATEGORY,), runs=1, expected_runs=1.0
+)
 
-@pytest.mark.parametrize("kind", ["diversity", "rubric", "consistency", "determinism", "errors"])
+
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"sweep"}))
 def test_every_metric_stands_in_the_docs(kind: str, row: Callable[..., SampleRow]) -> None:
     """Under the heading of its kind, in the first column of the table."""
-    lock = DiagnosisLock(step="d", diagnosis=kind, reads={"of": "s", "again": "t", "greedy": "t"}, roles=("of",))
+    reads = {"of": "s", "again": "t", "greedy": "t", "scores": "s"}
+    lock = DiagnosisLock(step="d", diagnosis=kind, reads=reads, roles=("of",), training=TRAINING)
     made = KINDS[kind](lock)
     for step in ("s", "t"):
         made.add(row(step=step, choice=Choice("rubric", 1.0, 1, 1)))
         made.add(row(step=step, sample=1, outcome="fail", error_class="timeout"))
     section = PAGE.partition(f"\n## {kind}\n")[2].partition("\n## ")[0]
     known = set(re.findall(r"`(\w+)`", " ".join(line.split("|")[1] for line in section.splitlines() if "|" in line)))
-    metrics = {re.sub(r"^share_.*", "share_CLASS", name) for name in made.result().metrics}
+    classes = r"^share_.*" if kind == "errors" else "^$"
+    metrics = {re.sub(classes, "share_CLASS", name) for name in made.result().metrics}
     assert metrics == known
