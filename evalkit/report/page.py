@@ -12,6 +12,7 @@ from evalkit.core.digest import digest
 from evalkit.core.runfolder import Lock, RunRecord, TaskLock
 from evalkit.core.types import SampleRow
 from evalkit.report import breakdown, costs, verdict
+from evalkit.report.arms import ArmsPage
 from evalkit.report.breakdown import FieldTables, Table
 from evalkit.report.costs import CostLine
 from evalkit.report.diagnosed import DiagnosisPage, pages
@@ -87,7 +88,10 @@ class ModelPage(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """What there is to say of a run. Nothing in it depends on the clock, the machine or its paths."""
+    """What there is to say of a run. Nothing in it depends on the clock, the machine or its paths.
+
+    `arms` is there for the template that sets Best-of-N beside a plain arm.
+    """
 
     title: str
     about: str
@@ -100,6 +104,7 @@ class Page(Struct, frozen=True, kw_only=True):
     models: tuple[ModelPage, ...]
     lock: Lock
     lock_digest: str
+    arms: ArmsPage | None = None
 
 
 def build(run: RunRecord, lock: Lock, results: Results, excerpts: Excerpts, drawn: Mapping[str, str]) -> Page:

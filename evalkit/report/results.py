@@ -124,8 +124,8 @@ class SelectionUse(Struct, frozen=True, kw_only=True, rename={"pass_at_k": "pass
     `left_out` those without. `rates`: `mean` is what a random pick gives, `lowest_value` the candidate that the
     selector ranks last, `oracle` the best one, `worst` the worst one. `efficiency` is (selected - mean) /
     (oracle - mean), and `p` says how often random picks lie as far from the mean as those made: both None without
-    `mixed` items, in which a choice matters. In `identical` items all texts are equal, in `tied` ones several candidates
-    share the highest value, in those `without_value` some candidate has none.
+    `mixed` items, in which a choice matters. In `identical` items all texts are equal, in `tied` ones several
+    candidates share the highest value, in those `without_value` some candidate has none.
     """
 
     by: str

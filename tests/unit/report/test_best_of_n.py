@@ -1,0 +1,111 @@
+"""The template `best_of_n`: the example, its words, and runs that have not what it compares."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+
+from evalkit.core.runfolder import Lock, RunRecord
+from evalkit.core.types import Choice, SampleRow
+from evalkit.report import figures
+from evalkit.report.arms import Arms, build
+from evalkit.report.collect import collect
+from evalkit.report.write import write
+
+Build = Callable[..., SampleRow]
+Golden = Callable[[Path, str], None]
+ROOT = Path(__file__).resolve().parents[3]
+RUN = RunRecord(id="r", state="complete", template="best_of_n")
+CHOICE = Choice("majority", 1.0, 1, 1)
+
+
+def folder_of(place: Path, rows: list[SampleRow]) -> str:
+    """The report over these rows."""
+    (place / "run.json").write_bytes(msgspec.json.encode(RUN))
+    (place / "evalkit.lock").write_bytes(msgspec.json.encode(Lock()))
+    (place / "samples.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+    write(place)
+    return (place / "report.md").read_text("utf-8")
+
+
+def test_the_example(tmp_path: Path, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole page, kept under reports/examples for readers; without figures, which need a package."""
+    monkeypatch.setattr(figures, "draw_all", lambda folder, diagnoses: {})
+    runpy.run_path(str(ROOT / "tests/data/make_best_of_example.py"))["write"](tmp_path)
+    write(tmp_path)
+    golden(ROOT / "reports/examples/best_of_n.md", (tmp_path / "report.md").read_text("utf-8"))
+    schema = json.loads((ROOT / "evalkit/report/schema/results.schema.json").read_text("utf-8"))
+    jsonschema.validate(json.loads((tmp_path / "results.json").read_text("utf-8")), schema)
+
+
+def test_without_candidates(tmp_path: Path, row: Build) -> None:
+    """A run without Best-of-N says what is missing, and has its scores all the same."""
+    report = folder_of(tmp_path, [row(id="a"), row(id="b", outcome="fail")])
+    assert "Missing: No step picks one of several candidates" in report
+    assert "50.0 % (1 of 2)" in report
+
+
+def test_without_a_plain_arm(tmp_path: Path, row: Build) -> None:
+    rows = [row(id="a", sample=n, selected=n == 0, choice=CHOICE) for n in range(2)]
+    report = folder_of(tmp_path, rows)
+    assert "Missing: No step gives one answer to each item without picking it" in report
+    assert "**Status**: not a comparison" in report
+
+
+def arms(row: Build, gains: int, losses: int, both: int = 4) -> str:
+    """The sentence on a plain arm and one that picks, which differ in so many items."""
+    rows = []
+    for step, marks in (("one", "-" * gains + "+" * losses), ("three", "+" * gains + "-" * losses)):
+        for place, mark in enumerate(marks + "+" * both):
+            choice = CHOICE if step == "three" else None
+            rows.append(row(step=step, id=str(place), outcome="pass" if mark == "+" else "fail", choice=choice))
+    found = Arms()
+    for one in rows:
+        found.add(one)
+    page = build(found, collect(rows, RUN))
+    [pair] = page.pairs
+    assert (gains, losses, both, 0) == (
+        pair.only_second.total, pair.only_first.total, pair.both.total, pair.neither.total
+    )  # fmt: skip
+    return pair.sentence
+
+
+def test_improved_needs_six_flips_one_way(row: Build) -> None:
+    """Five flips one way are p = 0.062: nothing is said to have improved. Six are p = 0.031."""
+    assert arms(row, 5, 0).startswith("No difference shown: three against one, 55.6 points")
+    assert "exact McNemar p = 0.062" in arms(row, 5, 0)
+    assert arms(row, 6, 0).startswith("Best-of-N improved the rate of passes: three against one, 60.0 points")
+    assert arms(row, 0, 6).startswith("Best-of-N lowered the rate of passes: three against one, -60.0 points")
+
+
+def test_nothing_that_differs_is_no_difference(row: Build) -> None:
+    assert "0.0 points" in arms(row, 0, 0)
+
+
+def test_several_answers_that_count_are_no_plain_arm(row: Build) -> None:
+    """An item with several counting answers has no single verdict to be paired."""
+    rows = [row(step="one", sample=n) for n in range(2)] + [row(step="three", choice=CHOICE)]
+    found = Arms()
+    for one in rows:
+        found.add(one)
+    assert (None, ()) == (build(found, collect(rows, RUN)).plain, build(found, collect(rows, RUN)).pairs)
+
+
+def test_long_lists_are_cut_with_a_count(row: Build) -> None:
+    rows = [
+        row(step=step, id=str(n), choice=choice)
+        for step, choice in (("one", None), ("three", CHOICE))
+        for n in range(70)
+    ]
+    found = Arms()
+    for one in rows:
+        found.add(one)
+    page = build(found, collect(rows, RUN))
+    assert (60, 10) == (len(page.pairs[0].both.shown), page.pairs[0].both.more)
+    assert (40, 70) == (len(page.candidates[0].lines), page.candidates[0].total)
