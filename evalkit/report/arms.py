@@ -192,7 +192,8 @@ def _names(names: Sequence[str]) -> Names:
 
 
 def _table(step: str, items: Mapping[_Key, _Item]) -> CandidateTable:
-    ranked = sorted(items.items(), key=lambda pair: (not pair[1].mixed, -(pair[1].spread or 0.0)))
+    chosen = {key: item for key, item in items.items() if item.values != [None]}
+    ranked = sorted(chosen.items(), key=lambda pair: (not pair[1].mixed, -(pair[1].spread or 0.0)))
     lines = tuple(
         CandidateLine(
             key[2],
@@ -202,4 +203,4 @@ def _table(step: str, items: Mapping[_Key, _Item]) -> CandidateTable:
         )
         for key, item in ranked[:_LINES]
     )
-    return CandidateTable(step, lines, len(items))
+    return CandidateTable(step, lines, len(chosen))

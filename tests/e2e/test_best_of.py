@@ -32,10 +32,12 @@ policies:
   first:    {temperature: 0.7, best_of: 8, select: first}
   oracle:   {temperature: 0.7, best_of: 8, select: tests}
 steps:
+  one:      {bench: all, model: recorded}
   reward:   {bench: all, model: recorded, policy: reward}
   majority: {bench: all, model: recorded, policy: majority}
   first:    {bench: all, model: recorded, policy: first}
   oracle:   {bench: all, model: recorded, policy: oracle}
+report: {template: best_of_n, to: best_of_n.md}
 """
 
 
@@ -99,3 +101,23 @@ def test_the_oracle_is_named(done: Any) -> None:
     assert ("oracle", True, 1.0) == (found["by"], found["oracle"], found["efficiency"])
     report = (done.run_folder() / "report.md").read_text("utf-8")
     assert "by oracle (it knows the verdicts" in report
+
+
+def test_the_report_beside_a_plain_arm(done: Any) -> None:
+    """The first answers are the plain arm: 46 of 50; by reward 48, which is chance."""
+    report = (done.path / "best_of_n.md").read_text("utf-8")
+    assert "| one | 92.0 % (46 of 50) |" in report
+    assert "- No difference shown: reward against one, 4.0 points" in report
+    assert "only reward passes | 2 |" in report
+    assert "improved" not in report
+    [extra] = [one for one in done.results()["extra_passes"] if one["second"] == "reward"]
+    assert ("one", 50, 2.0, None) == (extra["first"], extra["items"], extra["passes"], extra["usd"])
+
+
+def test_all_candidates_of_an_item_are_shown(done: Any) -> None:
+    """A line a candidate, one of them picked, before the answers in full."""
+    shown = done.evalkit("show", "last", "reward/0")
+    assert 0 == shown.code, shown.err
+    lines = shown.out.splitlines()
+    assert "reward/0: 8 candidates, picked by reward" == lines[0]
+    assert 1 == sum(" yes " in line for line in lines[1:11])

@@ -97,6 +97,28 @@ def test_several_answers_that_count_are_no_plain_arm(row: Build) -> None:
     assert (None, ()) == (build(found, collect(rows, RUN)).plain, build(found, collect(rows, RUN)).pairs)
 
 
+def test_two_categories_in_a_plain_report(tmp_path: Path, row: Build) -> None:
+    """A column for each category that picks, none for one that does not; a pass has a price for each."""
+    rows = [row(step="one", category=name, task=name, id=f"{name}0") for name in ("math", "code", "talk")]
+    for name, marks in (("math", "+-"), ("code", "--")):
+        rows += [
+            row(step="three", category=name, task=name, id=f"{name}0", sample=n, selected=n == 0, choice=CHOICE,
+                outcome="pass" if mark == "+" else "fail")
+            for n, mark in enumerate(marks)
+        ]  # fmt: skip
+    rows.append(row(step="three", category="talk", task="talk", id="talk0"))
+    folder_of(tmp_path, rows)
+    (tmp_path / "run.json").write_bytes(msgspec.json.encode(RunRecord(id="r", state="complete")))
+    write(tmp_path)
+    report = (tmp_path / "report.md").read_text("utf-8")
+    assert "| pick | math | code | all | 95 % interval |" in report
+    assert "| **as selected** | 100.0 % | 0.0 % | 50.0 % |" in report
+    assert "| oracle: a pass wherever there is one | 100.0 % | 0.0 % | 50.0 % |" in report
+    assert "| three | math | 2 | 20 | 8 | 1.0 s | – | 1 | 8 | 1.0 s |" in report
+    assert "| three | code | 2 | 20 | 8 | 1.0 s | – | 0 | – | – |" in report
+    assert "Cost in USD: unknown" in report
+
+
 def test_long_lists_are_cut_with_a_count(row: Build) -> None:
     rows = [
         row(step=step, id=str(n), choice=choice)
