@@ -14,7 +14,7 @@ from evalkit.report import numbers
 from evalkit.report.costs import totals
 from evalkit.report.results import Results, StepResults
 from evalkit.report.text import cell
-from evalkit.stats.paired import mcnemar_exact, newcombe_difference, smallest_visible_difference
+from evalkit.stats.paired import fewest_flips, mcnemar_exact, newcombe_difference, smallest_visible_difference
 
 TEMPLATE = "best_of_n"
 _LINES = 40
@@ -71,10 +71,14 @@ class Names(Struct, frozen=True):
 
 
 class Pair(Struct, frozen=True, kw_only=True):
-    """A plain arm and one that picks, over the items that both judged. The difference is the second minus the first."""
+    """A plain arm and one that picks, over the items that both judged. The difference is the second minus the first.
+
+    `oracle`: what picks knows the verdicts, so the difference is a ceiling and no gain.
+    """
 
     first: str
     second: str
+    oracle: bool
     n: int
     both: Names
     only_first: Names
@@ -89,8 +93,8 @@ class Pair(Struct, frozen=True, kw_only=True):
 
     @property
     def shown(self) -> bool:
-        """Whether there is a difference that chance hardly makes."""
-        return self.p < _ALPHA
+        """Whether there is a difference that chance hardly makes, and that a policy can have."""
+        return self.p < _ALPHA and not self.oracle
 
     @property
     def sentence(self) -> str:
@@ -100,6 +104,8 @@ class Pair(Struct, frozen=True, kw_only=True):
         items = numbers.plural(self.n, "item")
         found = f"{numbers.points(self.difference)} (95 % interval {low} to {high}, {test}, {items})"
         names = f"{cell(self.second)} against {cell(self.first)}"
+        if self.oracle:
+            return f"A ceiling that no policy reaches, for the oracle knows the verdicts: {names}, {found}."
         if not self.shown:
             return f"No difference shown: {names}, {found}."
         word = "improved the rate of passes" if self.difference > 0 else "lowered the rate of passes"
@@ -131,6 +137,19 @@ class ArmsPage(Struct, frozen=True, kw_only=True):
     pairs: tuple[Pair, ...]
     candidates: tuple[CandidateTable, ...]
     missing: tuple[str, ...]
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What so many items can show at all, once for each number of items."""
+        return tuple(dict.fromkeys(_limit(pair) for pair in self.pairs))
+
+
+def _limit(pair: Pair) -> str:
+    items = numbers.plural(pair.n, "item")
+    if pair.smallest is None:
+        return f"With {items} no difference can reach p < 0.05: exact McNemar needs {fewest_flips()} flips one way."
+    few = f"fewer than {fewest_flips()} flips one way ({numbers.points(pair.smallest)})"
+    return f"With {items}, {few} cannot reach p < 0.05."
 
 
 def build(arms: Arms, results: Results) -> ArmsPage:
@@ -178,8 +197,9 @@ def _pair(arms: Arms, steps: Mapping[str, StepResults], first: str, second: str)
     _, seconds, tokens = (
         numbers.per(two, one) for one, two in zip(totals(steps[first].all), totals(steps[second].all), strict=True)
     )
+    use = steps[second].selection
     return Pair(
-        first=first, second=second, n=n,
+        first=first, second=second, oracle=use is not None and use.oracle, n=n,
         both=_names(both), only_first=_names(only_first), only_second=_names(only_second), neither=_names(neither),
         difference=found.value, interval=(found.interval.low, found.interval.high),
         p=mcnemar_exact(len(only_first), len(only_second)), smallest=smallest_visible_difference(n),

@@ -109,7 +109,9 @@ def test_the_report_beside_a_plain_arm(done: Any) -> None:
     assert "| one | 92.0 % (46 of 50) |" in report
     assert "- No difference shown: reward against one, 4.0 points" in report
     assert "only reward passes | 2 |" in report
+    assert "- A ceiling that no policy reaches, for the oracle knows the verdicts: oracle against one" in report
     assert "improved" not in report
+    assert 1 == report.count("With 50 items, fewer than 6 flips one way (12.0 points) cannot reach p < 0.05.")
     [extra] = [one for one in done.results()["extra_passes"] if one["second"] == "reward"]
     assert ("one", 50, 2.0, None) == (extra["first"], extra["items"], extra["passes"], extra["usd"])
 

@@ -58,12 +58,12 @@ def test_without_a_plain_arm(tmp_path: Path, row: Build) -> None:
     assert "**Status**: not a comparison" in report
 
 
-def arms(row: Build, gains: int, losses: int, both: int = 4) -> str:
+def arms(row: Build, gains: int, losses: int, both: int = 4, by: str = "majority") -> str:
     """The sentence on a plain arm and one that picks, which differ in so many items."""
     rows = []
     for step, marks in (("one", "-" * gains + "+" * losses), ("three", "+" * gains + "-" * losses)):
         for place, mark in enumerate(marks + "+" * both):
-            choice = CHOICE if step == "three" else None
+            choice = Choice(by, 1.0, 1, 1) if step == "three" else None
             rows.append(row(step=step, id=str(place), outcome="pass" if mark == "+" else "fail", choice=choice))
     found = Arms()
     for one in rows:
@@ -82,6 +82,11 @@ def test_improved_needs_six_flips_one_way(row: Build) -> None:
     assert "exact McNemar p = 0.062" in arms(row, 5, 0)
     assert arms(row, 6, 0).startswith("Best-of-N improved the rate of passes: three against one, 60.0 points")
     assert arms(row, 0, 6).startswith("Best-of-N lowered the rate of passes: three against one, -60.0 points")
+
+
+def test_an_oracle_is_no_gain(row: Build) -> None:
+    """However many items it adds: it knows the verdicts."""
+    assert arms(row, 9, 0, by="tests").startswith("A ceiling that no policy reaches, for the oracle knows the verdicts")
 
 
 def test_nothing_that_differs_is_no_difference(row: Build) -> None:
