@@ -11,7 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from evalkit.core.runfolder import Lock, RunRecord
+from evalkit.core.runfolder import Lock, RunRecord, TaskLock
 from evalkit.core.types import Choice, SampleRow
 from evalkit.report import figures
 from evalkit.report.arms import Arms, build
@@ -122,6 +122,33 @@ def test_two_categories_in_a_plain_report(tmp_path: Path, row: Build) -> None:
     assert "| three | math | 2 | 20 | 8 | 1.0 s | – | 1 | 8 | 1.0 s |" in report
     assert "| three | code | 2 | 20 | 8 | 1.0 s | – | 0 | – | – |" in report
     assert "Cost in USD: unknown" in report
+
+
+def test_an_extra_pass_in_words(tmp_path: Path, row: Build) -> None:
+    """Known amounts only; where nothing is known, that; where there are no more passes, no price."""
+    tasks = tuple(
+        TaskLock(step=step, category="c", task="t", split="test", origin="", sha256="0", items=("a", "b"), model="m")
+        for step in ("one", "three")
+    )
+    (tmp_path / "evalkit.lock").write_bytes(msgspec.json.encode(Lock(tasks=tasks)))
+    (tmp_path / "run.json").write_bytes(msgspec.json.encode(RUN))
+    plain = [row(step="one", id=item, outcome=outcome, usd=0.25) for item, outcome in (("a", "pass"), ("b", "fail"))]
+
+    def told(**known: object) -> str:
+        picked = [row(step="three", id=item, choice=CHOICE, **known) for item in "ab"]
+        rows = [*plain, *picked]
+        (tmp_path / "samples.jsonl").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in rows))
+        write(tmp_path)
+        report = (tmp_path / "report.md").read_text("utf-8")
+        return next(line for line in report.splitlines() if "extra pass" in line or "Each item that" in line)
+
+    lead = "- Each item that three passes beyond one (1 more of 2) costs"
+    assert told(usd=2.0, completion_tokens=50, seconds=2.0).startswith(
+        f"{lead} 92 more answer tokens, 3.0 s more model time, $3.50. Whether"
+    )
+    assert told(usd=2.0, completion_tokens=None, seconds=None).startswith(f"{lead} $3.50. Whether")
+    assert told(completion_tokens=None, seconds=None).startswith(f"{lead} an amount that is not known. Whether")
+    assert told(outcome="fail").startswith("- three passes no more items than one over the same 2")
 
 
 def test_long_lists_are_cut_with_a_count(row: Build) -> None:
