@@ -241,6 +241,7 @@ def show(run_name: str, sample: str | None, as_json: bool, prompt: bool, **other
     if as_json:
         console.show_json(rows)
         return
+    console.show_candidates(rows)
     for row in rows:
         console.show_sample(row)
 

@@ -5,6 +5,7 @@ screen and the report show the same figures. Text of models and programs is made
 rich is imported when the first screen is shown, not when this package is. What moves while a run goes on is in `live`.
 """
 
+from evalkit.console.candidates import show_candidates
 from evalkit.console.screens import (
     progress_note,
     say,
@@ -27,6 +28,7 @@ __all__ = [
     "progress_note",
     "say",
     "show_bug",
+    "show_candidates",
     "show_diagnostics",
     "show_doctor",
     "show_error",

@@ -28,6 +28,7 @@ from evalkit.report.results import (
     Means,
     Measure,
     Metrics,
+    PerPass,
     Results,
     Seconds,
     Splits,
@@ -35,8 +36,10 @@ from evalkit.report.results import (
     Tests,
     Tokens,
 )
+from evalkit.report.selection import SelectionTally
+from evalkit.report.selection import measure as selection_of
 from evalkit.report.stamps import stamps
-from evalkit.report.tallies import CriterionTally, JudgingTally, LimitTally, ReadingTally, Sum
+from evalkit.report.tallies import CriterionTally, JudgingTally, LimitTally, ReadingTally, Sum, together
 from evalkit.stats.intervals import mean
 
 NO_ANSWER = frozenset({"no_answer", "no_code"})
@@ -116,7 +119,8 @@ class _Tally(Struct):
         if row.outcome != "score":
             item.judged += 1
             item.passed += not failed
-            self.attempts.add(row)
+            if row.choice is None:  # of candidates, only the picked one comes here
+                self.attempts.add(row)
         if row.tests_total is not None:
             self.counts["tests_passed"] += row.tests_passed or 0
             self.counts["tests_total"] += row.tests_total
@@ -179,7 +183,17 @@ class _Tally(Struct):
             pass_at_k=pass_at_ks([(item.judged, item.passed) for item in self.items.values()], rate),
             by_answer=self.attempts.measure(),
             judging=self.judging.measure(),
+            per_pass=self._per_pass(),
         )
+
+    def _per_pass(self) -> PerPass:
+        passes = math.fsum(item.passed / item.judged for item in self.items.values() if item.judged)
+        amounts = (
+            self.usd.value,
+            together(self.generation, self.weighing, self.judging.seconds),
+            self.completion_tokens.value,
+        )
+        return PerPass(passes, *(None if amount is None or not passes else amount / passes for amount in amounts))
 
 
 def _whole(value: float | None) -> int | None:
@@ -226,10 +240,12 @@ class _CategoryTally(Struct):
     split: str
     tally: _Tally = field(default_factory=_Tally)
     groups: _GroupTally = field(default_factory=_GroupTally)
+    selection: SelectionTally = field(default_factory=SelectionTally)
 
     def add(self, row: SampleRow) -> None:
         self.tally.add(row)
         self.groups.add(row)
+        self.selection.add(row)
 
     def measure(self) -> CategoryMeasure:
         total = self.tally.measure()
@@ -240,6 +256,7 @@ class _CategoryTally(Struct):
             split=self.split,
             groups=self.groups.measure(),
             group_means=self.groups.means(),
+            selection=selection_of([self.selection]),
         )
 
 
@@ -272,6 +289,7 @@ class _StepTally(Struct):
                 for task, splits in self.splits.items()
                 if len(splits) > 1
             },
+            selection=selection_of(category.selection for category in self.categories.values()),
         )
 
 

@@ -20,6 +20,7 @@ from evalkit.report.attempts import ks_for
 from evalkit.report.folder import read_lock, read_rows, read_run
 from evalkit.report.render import prompt_text
 from evalkit.report.results import Measure, Results, decode
+from evalkit.report.selection import selector_name
 from evalkit.report.tables import measure_lines
 from evalkit.stats.passk import pass_at_k
 from evalkit.steps.routing import BY
@@ -29,7 +30,7 @@ _TESTS = ("id", "problem_statement", "test_case_statement", "test_output", "reas
 _ANSWERS = (
     "model_run_id", "step", "model", "category", "split", "id", "sample", "pass", "outcome", "score", "class", "rule",
     "tests_passed", "tests_total", "finish_reason", "prompt_tokens", "completion_tokens", "seconds", "sandbox_s",
-    "reason",
+    "reason", "completion", "text_sha256", "selected", "selector", "value", "rank",
 )  # fmt: skip
 _SCORES = (
     "step", "model", "level", "category", "field", "value", "n", "scored", "void", "unscored", "score", "low", "high",
@@ -110,8 +111,15 @@ def _why(row: SampleRow, passed: bool) -> str | None:
 def _answers(folder: Path) -> Iterator[Cells]:
     for row in read_rows(folder):
         passed = {"pass": True, "fail": False}.get(row.outcome)
-        known = {"model_run_id": run_name(row), "pass": passed, "class": row.error_class}
+        known = {"model_run_id": run_name(row), "pass": passed, "class": row.error_class, **_choice(row)}
         yield tuple(known[name] if name in known else getattr(row, name) for name in _ANSWERS)
+
+
+def _choice(row: SampleRow) -> dict[str, Json]:
+    choice = row.choice
+    if choice is None:
+        return {"selector": None, "value": None, "rank": None}
+    return {"selector": selector_name(choice.by), "value": choice.value, "rank": choice.rank}
 
 
 class _Items:

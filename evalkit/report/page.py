@@ -11,11 +11,13 @@ from msgspec import Struct
 from evalkit.core.digest import digest
 from evalkit.core.runfolder import Lock, RunRecord, TaskLock
 from evalkit.core.types import SampleRow
-from evalkit.report import breakdown, verdict
+from evalkit.report import breakdown, costs, verdict
+from evalkit.report.arms import ArmsPage
 from evalkit.report.breakdown import FieldTables, Table
+from evalkit.report.costs import CostLine
 from evalkit.report.diagnosed import DiagnosisPage, pages
 from evalkit.report.excerpts import Excerpts, SamplingSeen, StepExcerpts, VoidReason
-from evalkit.report.results import Expectation, Finding, Measure, Results, StepResults
+from evalkit.report.results import Expectation, ExtraPass, Finding, Measure, Results, StepResults
 
 _ABSOLUTE = re.compile(
     r"""(?:^|(?<=[\s=('",]))(?:file:(?://)?)?(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'"),]+[/\\])*(?=[^\s/\\])"""
@@ -86,7 +88,10 @@ class ModelPage(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """What there is to say of a run. Nothing in it depends on the clock, the machine or its paths."""
+    """What there is to say of a run. Nothing in it depends on the clock, the machine or its paths.
+
+    `arms` is there for the template that sets Best-of-N beside a plain arm.
+    """
 
     title: str
     about: str
@@ -95,9 +100,12 @@ class Page(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     expectations: tuple[Expectation, ...]
     diagnoses: tuple[DiagnosisPage, ...]
+    costs: tuple[CostLine, ...]
+    extra_passes: tuple[ExtraPass, ...]
     models: tuple[ModelPage, ...]
     lock: Lock
     lock_digest: str
+    arms: ArmsPage | None = None
 
 
 def build(run: RunRecord, lock: Lock, results: Results, excerpts: Excerpts, drawn: Mapping[str, str]) -> Page:
@@ -110,6 +118,8 @@ def build(run: RunRecord, lock: Lock, results: Results, excerpts: Excerpts, draw
         findings=results.findings,
         expectations=results.expectations,
         diagnoses=pages(results.diagnoses, drawn),
+        costs=costs.lines({name: results.steps[name] for name in results.order}),
+        extra_passes=results.extra_passes,
         models=tuple(
             ModelPage(name, model.engine, digest(model), {key: portable(part) for key, part in model.parts.items()})
             for name, model in sorted(lock.models.items())

@@ -133,6 +133,44 @@ class Attempt(Struct, frozen=True):
     passed: int
 
 
+class SelectionUse(Struct, frozen=True, kw_only=True, rename={"pass_at_k": "pass@k"}):
+    """What one of several candidates was picked by, and what other ways of picking give over the same candidates.
+
+    `by` is the selector; with `oracle` it saw the verdicts. `items` are those with a verdict of the picked candidate,
+    `left_out` those without. `rates`: `mean` is what a random pick gives, `lowest_value` the candidate that the
+    selector ranks last, `oracle` the best one, `worst` the worst one. `efficiency` is (selected - mean) /
+    (oracle - mean), and `p` says how often random picks lie as far from the mean as those made: both None without
+    `mixed` items, in which a choice matters. In `identical` items all texts are equal, in `tied` ones several
+    candidates share the highest value, in those `without_value` some candidate has none.
+    """
+
+    by: str
+    oracle: bool
+    candidates: int
+    items: int
+    left_out: int
+    rates: dict[str, Rate]
+    pass_at_k: dict[str, float]
+    efficiency: float | None
+    p: float | None
+    mixed: int
+    identical: int
+    tied: int
+    without_value: int
+
+
+class PerPass(Struct, frozen=True):
+    """What a passing item costs, all candidates and failures paid: None where an amount is not known or nothing passed.
+
+    `passes` is the sum over items of the share of answers that pass.
+    """
+
+    passes: float = 0.0
+    usd: float | None = None
+    seconds: float | None = None
+    tokens: float | None = None
+
+
 class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1", "pass_at_k": "pass@k"}):
     """What else was measured. `truncated` answers hit max_tokens; `classes` counts failed answers by their class.
 
@@ -155,6 +193,7 @@ class Metrics(Struct, frozen=True, rename={"pass_at_1": "pass@1", "pass_at_k": "
     pass_at_k: dict[str, Rate] = {}
     by_answer: tuple[Attempt, ...] = ()
     judging: Judging | None = None
+    per_pass: PerPass = PerPass()
 
     @property
     def generated(self) -> bool:
@@ -212,6 +251,7 @@ class CategoryMeasure(Measure, frozen=True, kw_only=True):
     split: str
     groups: Groups
     group_means: dict[str, Means] = {}
+    selection: SelectionUse | None = None
 
 
 class Macro(Struct, frozen=True):
@@ -236,6 +276,22 @@ class StepResults(Struct, frozen=True, kw_only=True):
     groups: Groups
     group_means: dict[str, Means] = {}
     splits: dict[str, Splits] = {}
+    selection: SelectionUse | None = None
+
+
+class ExtraPass(Struct, frozen=True, kw_only=True):
+    """What step `second` costs for each item that it passes beyond `first`, over the same items.
+
+    `passes` is the difference of passes. An amount is None where it is not known, or where there are no more passes.
+    """
+
+    first: str
+    second: str
+    items: int
+    passes: float
+    usd: float | None
+    seconds: float | None
+    tokens: float | None
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -288,6 +344,7 @@ class Results(Struct, frozen=True, kw_only=True):
     diagnoses: dict[str, Diagnosis] = {}
     findings: tuple[Finding, ...] = ()
     expectations: tuple[Expectation, ...] = ()
+    extra_passes: tuple[ExtraPass, ...] = ()
 
 
 def encode(results: Results) -> bytes:

@@ -64,6 +64,13 @@ class JudgingTally(Struct):
         )
 
 
+def together(*sums: Sum) -> float | None:
+    """Several sums as one; a sum of nothing adds nothing."""
+    known = [part.value for part in sums if part.parts or part.unknown]
+    found = [value for value in known if value is not None]
+    return math.fsum(found) if found and len(found) == len(known) else None
+
+
 class Span(Struct):
     """The smallest and the largest of some numbers."""
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from evalkit.core import runfolder
 from evalkit.core.runfolder import RunRecord
 from evalkit.fetch.cache import write_file
-from evalkit.report import expected, figures, findings, page
+from evalkit.report import arms, costs, expected, figures, findings, page
 from evalkit.report.collect import Collector, asked_models
 from evalkit.report.diagnosed import Diagnoses
 from evalkit.report.excerpts import Excerpts
@@ -29,6 +29,7 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
     run, lock = record or read_run(folder), read_lock(folder)
     collector, excerpts = Collector(asked_models(lock)), Excerpts()
     diagnoses, watch = Diagnoses(lock), Watch(lock)
+    candidates = arms.Arms() if run.template == arms.TEMPLATE else None
     with ParquetFile(folder / runfolder.PARQUET) as parquet:
         for row in read_rows(folder):
             collector.add(row)
@@ -36,13 +37,24 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
             diagnoses.add(row)
             watch.add(row)
             parquet.add(row)
+            if candidates is not None:
+                candidates.add(row)
     asks = bool(lock.tasks) or not lock.diagnoses
     diagnosed = diagnoses.results()
     found = findings.compose(diagnosed, watch.raised(), environment())
-    results = replace(collector.results(run, asks=asks), diagnoses=diagnosed, findings=found)
-    results = replace(results, expectations=expected.judge(lock, results.steps, diagnoses.contrasts()))
+    results = collector.results(run, asks=asks)
+    results = replace(
+        results,
+        diagnoses=diagnosed,
+        findings=found,
+        extra_passes=costs.extra_passes(lock, results.steps),
+        expectations=expected.judge(lock, results.steps, diagnoses.contrasts()),
+    )
     write_file(folder / runfolder.RESULTS, encode(results))
     drawn = figures.draw_all(folder, diagnosed)
-    report = render(page.build(run, lock, results, excerpts, drawn), run.template)
+    shown = page.build(run, lock, results, excerpts, drawn)
+    if candidates is not None:
+        shown = replace(shown, arms=arms.build(candidates, results))
+    report = render(shown, run.template)
     write_file(folder / runfolder.REPORT, report.encode("utf-8", "backslashreplace"))
     return results

@@ -17,7 +17,9 @@ from evalkit.stats.intervals import mean
 from evalkit.steps.diagnoses.facts import Fact, Group, Groups, label, named
 
 NEAR = 0.1
-"""Selector values that differ by no more are as good as equal: a tenth of a point of a rubric."""
+"""Selector values that differ by no more are as good as equal: a tenth of a point."""
+SHARES_NEAR = 0.001
+"""The same where all values are shares of all points, of which there are a hundred then."""
 _HALF = 0.5
 _ROUNDING = 1e-9
 _COLUMNS = (
@@ -88,7 +90,7 @@ def _metrics(groups: Sequence[Group]) -> dict[str, float | None]:
         "identical_answers": _share_of_one(groups, _answer),
         "identical_behaviours": _share_of_one(groups, _behaviour),
         "identical_values": _share(spread <= _ROUNDING for spread in values),
-        "near_values": _share(spread <= NEAR + _ROUNDING for spread in values),
+        "near_values": _share(spread <= near_of(groups) + _ROUNDING for spread in values),
         "mixed": _share(group.mixed for group in groups if len(group.judged) > 1),
         "mean": _mean_passed(groups),
         "oracle": _oracle(groups),
@@ -108,18 +110,19 @@ def _rows(several: dict[str, list[Group]]) -> tuple[tuple[object, ...], ...]:
 
 
 def _value_table(several: dict[str, list[Group]]) -> DiagnosisTable:
+    tolerance = near_of([group for groups in several.values() for group in groups])
     lines = []
     for category, groups in several.items():
         spreads = [spread for spread in map(_spread, groups) if spread is not None]
-        same, near = (sum(spread <= limit + _ROUNDING for spread in spreads) for limit in (0.0, NEAR))
+        same, near = (sum(spread <= limit + _ROUNDING for spread in spreads) for limit in (0.0, tolerance))
         share = near / len(spreads) if spreads else None
         lines.append((label(category), len(spreads), same, near, share, mean(spreads)))
     columns = (
         Column("category"),
         Column("items", "count"),
         Column("all values equal", "count"),
-        Column(f"within {NEAR}", "count"),
-        Column(f"share within {NEAR}", "share"),
+        Column(f"within {tolerance}", "count"),
+        Column(f"share within {tolerance}", "share"),
         Column("mean spread", "number"),
     )
     about = (
@@ -162,15 +165,22 @@ def _raised(groups: Sequence[Group], valued: Sequence[Group]) -> list[Raised]:
             "temperature": max(temperatures, default=None),
         }
         found.append(Raised("identical_candidates", values, named(same), len(same)))
-    near = [group for group in valued if (_spread(group) or 0.0) <= NEAR + _ROUNDING]
+    tolerance = near_of(valued)
+    near = [group for group in valued if (_spread(group) or 0.0) <= tolerance + _ROUNDING]
     if valued and len(near) >= max(2, _HALF * len(valued)):
-        values = {"near": len(near), "items": len(valued), "tolerance": NEAR}
+        values = {"near": len(near), "items": len(valued), "tolerance": tolerance}
         found.append(Raised("identical_scores", values, named(near), len(near)))
     judged = [group for group in groups if len(group.judged) > 1]
     if judged and not any(group.mixed for group in judged):
         passed = sum(bool(group.judged[0].passed) for group in judged)
         found.append(Raised("nothing_mixed", {"items": len(judged), "passed": passed}, named(judged), len(judged)))
     return found
+
+
+def near_of(groups: Iterable[Group]) -> float:
+    """How far apart values may be that are as good as equal."""
+    values = [fact.value for group in groups for fact in group.known if fact.value is not None]
+    return SHARES_NEAR if values and all(0.0 <= value <= 1.0 for value in values) else NEAR
 
 
 def _drawn(group: Group) -> bool:

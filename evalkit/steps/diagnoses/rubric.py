@@ -43,10 +43,9 @@ _VALIDITY = (
 )
 _VALIDITY_ABOUT = (
     "The AUC within items is the chance that of a pass and a failure of the same item the pass has the higher value, "
-    "ties "
-    "counted half; 0.5 knows nothing. p comes from dealing the passes of each item out anew. The pooled AUC also "
-    "compares "
-    "answers to different items: it is high where the value knows easy items from hard ones, which picks nothing."
+    "ties counted half; 0.5 knows nothing. p comes from dealing the passes of each item out anew. The pooled AUC also "
+    "compares answers to different items: it is high where the value knows easy items from hard ones, which picks "
+    "nothing; its interval takes answers to one item for independent and is too narrow."
 )
 _NOT_ESTIMABLE = (
     "The AUC within items is not estimable: no item has both a passing and a failing candidate. Whether more points "

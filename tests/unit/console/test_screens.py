@@ -16,7 +16,7 @@ from evalkit import console
 from evalkit.core.errors import EvalkitError, PrerequisiteError
 from evalkit.core.ports import Rendered
 from evalkit.core.runfolder import RunRecord
-from evalkit.core.types import Contribution, Message, Prompt, SampleRow, TestResult, Weighed
+from evalkit.core.types import Choice, Contribution, Message, Prompt, SampleRow, TestResult, Weighed
 from evalkit.doctor import Check
 from evalkit.plan import Foreseen, PlannedTask
 from evalkit.plan.planned import PlannedJudging
@@ -229,6 +229,26 @@ def test_sample_that_was_weighed(screen: Callable[..., None], row: Build) -> Non
             rule="acc_norm", error_class="wrong_answer", reason="expected A: in the sun", likelihoods=options)
     )  # fmt: skip
     screen("sample_weighed")
+
+
+def test_candidates_of_an_item(screen: Callable[..., None], row: Build) -> None:
+    """All candidates in a table, the picked one marked; an item that was answered plainly has none."""
+    given = {"typed": Contribution(5.0, 12.5)}
+    rows = [
+        row(sample=0, selected=False, completion="a" * 64, text_sha256="1" * 64, outcome="fail",
+            error_class="wrong_answer", tests_passed=1, tests_total=3, choice=Choice("rubric", 0.25, 2, 1)),
+        row(sample=1, completion="b" * 64, text_sha256="2" * 64, tests_passed=3, tests_total=3,
+            choice=Choice("rubric", 0.4, 1, 1, given)),
+        row(sample=2, selected=False, completion="c" * 64, text=None, outcome="void"),
+        row(id="plain"),
+    ]  # fmt: skip
+    console.show_candidates(rows)
+    screen("candidates")
+
+
+def test_candidates_of_an_oracle_are_named_so(capsys: pytest.CaptureFixture[str], row: Build) -> None:
+    console.show_candidates([row(choice=Choice("tests", 1.0, 1, 1))])
+    assert "picked by oracle" in capsys.readouterr().out
 
 
 def test_sample_with_escapes(capsys: pytest.CaptureFixture[str], row: Build) -> None:

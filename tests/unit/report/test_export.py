@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from evalkit.core import runfolder
 from evalkit.core.errors import PrerequisiteError, SpecError
-from evalkit.core.types import Message, Prompt, SampleRow, TestResult
+from evalkit.core.types import Choice, Message, Prompt, SampleRow, TestResult
 from evalkit.report.export import export
 from evalkit.report.write import write
 from evalkit.report.xlsx import text_for_cell
@@ -53,6 +53,25 @@ def folder(tmp_path: Path, row: Build) -> Path:
     (tmp_path / runfolder.SAMPLES).write_bytes(b"\n".join(msgspec.json.encode(one) for one in rows))
     write(tmp_path)
     return tmp_path
+
+
+def test_candidates_are_traced(tmp_path: Path, row: Build) -> None:
+    """Each answer with its completion, its text's digest, and what the selector made of it; the oracle by its name."""
+    (tmp_path / runfolder.RUN).write_bytes(b'{"id": "r", "state": "complete"}')
+    (tmp_path / runfolder.LOCK).write_bytes(b"{}")
+    rows = [
+        row(sample=0, selected=False, completion="a" * 64, text_sha256="1" * 64, choice=Choice("tests", 0.5, 2, 1)),
+        row(sample=1, completion="b" * 64, text_sha256="2" * 64, choice=Choice("tests", 1.0, 1, 1)),
+        row(id="plain", completion="c" * 64),
+    ]
+    (tmp_path / runfolder.SAMPLES).write_bytes(b"\n".join(msgspec.json.encode(one) for one in rows))
+    write(tmp_path)
+    names = ("completion", "text_sha256", "selected", "selector", "value", "rank")
+    assert [
+        ("a" * 64, "1" * 64, False, "oracle", 0.5, 2),
+        ("b" * 64, "2" * 64, True, "oracle", 1.0, 1),
+        ("c" * 64, None, True, None, None, None),
+    ] == [tuple(one[name] for name in names) for one in rows_of(tmp_path, "answers")]
 
 
 def rows_of(folder: Path, name: str) -> list[dict[str, object]]:
