@@ -16,12 +16,15 @@ def decisive(sampling: SamplingParams) -> SamplingParams:
     """The parameters that can change the answer, everything else at its default.
 
     A greedy answer takes the most likely token: no seed is drawn from, and top-p, top-k and min-p never remove that
-    token. So `greedy` with seed 1 and `greedy` with seed 2 share their stored answers.
+    token; a format can, and stays. So `greedy` with seed 1 and `greedy` with seed 2 share their stored answers.
     """
     if not sampling.greedy:
         return sampling
     return SamplingParams(
-        repetition_penalty=sampling.repetition_penalty, max_tokens=sampling.max_tokens, stop=sampling.stop
+        repetition_penalty=sampling.repetition_penalty,
+        max_tokens=sampling.max_tokens,
+        stop=sampling.stop,
+        json_schema=sampling.json_schema,
     )
 
 

@@ -53,7 +53,11 @@ class Prompt(Struct, frozen=True):
 
 
 class SamplingParams(Struct, frozen=True):
-    """How tokens are drawn. The defaults are greedy; `top_k` 0 and `min_p` 0.0 mean off."""
+    """How tokens are drawn. The defaults are greedy; `top_k` 0 and `min_p` 0.0 mean off.
+
+    `json_schema` is a schema that the answer is made to obey, as JSON text without white space; None leaves the answer
+    free. Its keys keep their order: that of the properties is the order in which the answer has them.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -63,6 +67,7 @@ class SamplingParams(Struct, frozen=True):
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     seed: int = 0
+    json_schema: str | None = None
 
     @property
     def greedy(self) -> bool:
