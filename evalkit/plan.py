@@ -18,8 +18,9 @@ from evalkit.core.errors import SpecError
 from evalkit.core.ports import Notify, Scorer, Store
 from evalkit.core.runfolder import Lock, ModelLock, TaskLock
 from evalkit.core.types import Fingerprint, Json, Limits, Model, Prompt, Sample, SamplingParams
-from evalkit.spec.model import BenchStep, SampleRule, Spec, Task, TaskUse, sampling
+from evalkit.spec.model import BenchStep, SampleRule, Spec, Task, TaskUse, sampling, turns
 from evalkit.steps.bench import Arm, Bench, Cell, cells, chunks, reference_of, trial_of
+from evalkit.steps.formats import format_parts
 from evalkit.steps.turns import reached, wanted
 from evalkit.tasks.datasets import read_rows
 from evalkit.tasks.samples import check, samples, shape
@@ -27,6 +28,8 @@ from evalkit.tasks.shots import shots_of
 
 _CHUNK = 512
 _ROUGH_CHARACTERS_A_TOKEN = 4
+_TOLD = tuple(name for name in SamplingParams.__struct_fields__ if name != "json_schema")
+"""Sampling parameters whose values fit into a sentence."""
 _REFERENCE_RULE = ("reference_factor", "reference_floor_s")
 
 
@@ -139,7 +142,8 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
             raise SpecError(message, hint="ask one turn, or score by the letter that is written")
     if weighing:
         registry.load("engines", model.engine).check_weighing(model)
-    return Bench(step, model, fingerprints[model.name], arms, sources.salt, spec.cost.get("gpu_hour"))
+    fingerprint = replace(fingerprints[model.name], format_parts=format_parts(model, arms))
+    return Bench(step, model, fingerprint, arms, sources.salt, spec.cost.get("gpu_hour"))
 
 
 def _check_recorded(benches: Sequence[Bench]) -> None:
@@ -179,6 +183,7 @@ def _arm(spec: Spec, step: BenchStep, use: TaskUse, sources: Sources) -> Arm:
         samples=chosen,
         policy=policy,
         sampling=sampling(policy, task),
+        turns=turns(policy, task) if task.formats else (),
         scorer=scorer,
         origin=rows.origin,
         sha256=rows.sha256,
@@ -276,7 +281,7 @@ def _prompt_tokens(model: Model, prompts: Sequence[Prompt]) -> tuple[int, bool]:
 
 def model_lock(bench: Bench) -> ModelLock:
     """What decides the model's answers."""
-    return ModelLock(engine=bench.fingerprint.engine, parts=dict(bench.fingerprint.parts))
+    return ModelLock(engine=bench.fingerprint.engine, parts=bench.fingerprint.parts | bench.fingerprint.format_parts)
 
 
 def task_locks(spec: Spec, bench: Bench) -> tuple[TaskLock, ...]:
@@ -299,13 +304,14 @@ def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
         model=bench.model.name,
         policy=arm.policy.name,
         samples=1 if weighs else arm.policy.samples,
-        sampling=None if weighs else arm.sampling,
+        sampling=None if weighs else arm.asked(-1),
         source=task.source,
         license=task.license,
         shots=drawn.shots,
         shots_each=len(arm.samples[0].shots) if arm.samples else 0,
         shots_origin=arm.shots_origin,
         shots_sha256=arm.shots_sha256,
+        formats=tuple(schema and digest_text(schema) for schema in arm.schemas),
     )
 
 
@@ -327,7 +333,7 @@ def _why(spec: Spec, bench: Bench, tasks: Sequence[PlannedTask], before: Lock | 
 
 def _model_changes(bench: Bench, before: Lock) -> Iterator[str]:
     old = before.models.get(bench.model.name)
-    for name, new in sorted(bench.fingerprint.parts.items()):
+    for name, new in sorted(model_lock(bench).parts.items()):
         if old is None or old.parts.get(name) != new:
             yield f"{bench.model.name}: {name} changed" if old else f"{bench.model.name} is new"
             if old is None:
@@ -354,7 +360,9 @@ def _task_change(new: TaskLock, old: TaskLock) -> Iterator[str]:
         yield "the prompts changed"
     if (new.sampling is None) != (old.sampling is None):
         yield "answers are now generated" if old.sampling is None else "continuations are now weighed"
-    for name in SamplingParams.__struct_fields__ if new.sampling and old.sampling else ():
+    if new.formats != old.formats:
+        yield "the formats changed"
+    for name in _TOLD if new.sampling and old.sampling else ():
         then, this = getattr(old.sampling, name), getattr(new.sampling, name)
         if then != this:
             yield f"{name} changed from {then} to {this}"

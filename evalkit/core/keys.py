@@ -32,14 +32,19 @@ def completion_key(fingerprint: Fingerprint, request: Request, salt: str = "") -
     """The address of the completion that a request asks for; its own `key` has no part in it.
 
     Task, item and turn count only for engines that answer by item. Likelihoods depend on no sampling parameter.
-    `salt` tells a deliberately repeated run (`--fresh`) from the one before.
+    A format, and what enforces it, counts where there is one. `salt` tells a deliberately repeated run (`--fresh`) from
+    the one before.
     """
+    sampling = msgspec.structs.asdict(decisive(request.sampling))
+    schema = sampling.pop("json_schema")
     parts: dict[str, object] = {
-        "fingerprint": fingerprint,
+        "fingerprint": {"engine": fingerprint.engine, "parts": fingerprint.parts, "by_item": fingerprint.by_item},
         "prompt": request.prompt,
-        "sampling": decisive(request.sampling),
+        "sampling": sampling,
         "index": request.index,
     }
+    if schema is not None and not request.continuations:
+        parts["format"] = {"json_schema": schema, "parts": fingerprint.format_parts}
     if request.continuations:
         parts |= {"sampling": None, "continuations": request.continuations}
     if fingerprint.by_item:

@@ -94,12 +94,14 @@ class Model(Struct, frozen=True):
 class Fingerprint(Struct, frozen=True):
     """What decides a model's answers besides prompt and sampling: versions, weights, template, dtype.
 
-    `by_item` is true for engines whose answer depends on the sample's id, not only on its prompt.
+    `by_item` is true for engines whose answer depends on the sample's id, not only on its prompt. `format_parts` decide
+    only the answers that are made to obey a schema: what does that, and its version.
     """
 
     engine: str
     parts: dict[str, str]
     by_item: bool = False
+    format_parts: dict[str, str] = {}
 
 
 class Sample(Struct, frozen=True):

@@ -21,7 +21,19 @@ from msgspec import Struct
 from evalkit import __version__
 from evalkit.core.digest import digest
 from evalkit.core.errors import PrerequisiteError, RunIncomplete, SpecError
-from evalkit.core.runfolder import EVENTS, LOCK, PARQUET, REPORT, RESULTS, RUN, SAMPLES, SPEC, Lock, RunRecord
+from evalkit.core.runfolder import (
+    EVENTS,
+    LOCK,
+    PARQUET,
+    REPORT,
+    RESULTS,
+    RUN,
+    SAMPLES,
+    SPEC,
+    Lock,
+    ModelLock,
+    RunRecord,
+)
 from evalkit.core.types import Json, Progress, SampleRow
 from evalkit.fetch import cache
 from evalkit.plan import Plan, model_lock, task_locks
@@ -165,11 +177,21 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
     return Lock(
         spec=spec_sha256,
         tasks=tuple(task for step in plan.steps for task in task_locks(plan.spec, step.work)),
-        models={step.work.model.name: model_lock(step.work) for step in plan.steps},
+        models=_models(plan),
         sandbox=sandbox.identity or None,
         sandbox_parts=sandbox.parts,
         packages=packages(),
     )
+
+
+def _models(plan: Plan) -> dict[str, ModelLock]:
+    """Each model with all that decided answers of its: what enforces a format is known to the steps that have one."""
+    found: dict[str, ModelLock] = {}
+    for step in plan.steps:
+        lock = model_lock(step.work)
+        known = found.get(step.work.model.name, lock)
+        found[step.work.model.name] = msgspec.structs.replace(lock, parts=known.parts | lock.parts)
+    return found
 
 
 def pretty(value: object) -> bytes:

@@ -12,7 +12,7 @@ from evalkit.spec.nodes import Node, Path, walk
 
 _VERBS = ("judge", "diagnose", "distil", "train", "compare")
 _SECTIONS = ("judges", "rubrics", "budget")
-_POLICY_KEYS = ("best_of", "select", "sweep", "format")
+_POLICY_KEYS = ("best_of", "select", "sweep")
 _STEP_KEYS = ("when", "expect", "require")
 _MODEL_KEYS = ("route",)
 _TEMPLATE = ".md.j2"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evalkit.core.types import Json, Model
+from evalkit.spec import formats
 from evalkit.spec.model import BenchStep, Policy, Report, SampleRule, Spec, Step, Task, TaskUse
 
 Resolve = Callable[[str], Path]
@@ -79,8 +80,9 @@ def _sample(sample: Json) -> SampleRule | None:
 
 
 def _policy(name: str, policy: Json) -> Policy:
-    settings = {key: value for key, value in policy.items() if key not in ("stop", "meta")}
-    return Policy(name=name, stop=tuple(policy["stop"]), **settings)
+    settings = {key: value for key, value in policy.items() if key not in ("stop", "format", "meta")}
+    schema = formats.text(policy["format"]) if "format" in policy else None
+    return Policy(name=name, stop=tuple(policy["stop"]), json_schema=schema, **settings)
 
 
 def _step(name: str, step: Json) -> Step:

@@ -67,6 +67,14 @@ def test_a_greedy_answer_depends_on_its_format() -> None:
     assert key(sampling=greedy) != key(sampling=replace(greedy, json_schema='{"type":"object"}'))
 
 
+def test_what_enforces_a_format_is_in_the_keys_of_answers_with_one() -> None:
+    """Another version may let the model write something else; an answer without a format knows nothing of it."""
+    newer = replace(FINGERPRINT, format_parts={"xgrammar": "0.2.8"})
+    formatted = {"sampling": replace(SAMPLING, json_schema='{"type":"object"}')}
+    assert key(fingerprint=newer, **formatted) != key(**formatted)
+    assert key(fingerprint=newer) == key()
+
+
 def test_recorded_answers_are_kept_by_item() -> None:
     """A recorded answer belongs to its item, whatever the prompt."""
     by_item = replace(FINGERPRINT, by_item=True)
