@@ -28,6 +28,8 @@ from evalkit.run import frames
 _REQUESTS_A_FRAME = 256
 _DEATHS_ALLOWED = 1
 _CLOSE_S = 10.0
+_SHOWN = 100
+"""Characters of a parameter's value in a message; a format can be long."""
 _TAIL_LINES = 5
 _TAIL_BYTES = 4096
 
@@ -82,7 +84,7 @@ def _check_effective(request: Request, completion: Completion) -> None:
         )
     declared, effective = decisive(request.sampling), decisive(completion.effective)
     different = [
-        f"{name}: {getattr(declared, name)!r} was asked for, {getattr(effective, name)!r} was used"
+        f"{name}: {getattr(declared, name)!r:.{_SHOWN}} was asked for, {getattr(effective, name)!r:.{_SHOWN}} was used"
         for name in declared.__struct_fields__
         if getattr(declared, name) != getattr(effective, name)
     ]

@@ -32,7 +32,7 @@ def check(format_: Node, path: Path, diagnostics: Diagnostics) -> None:
     if error is not None:
         inner = tuple(error.absolute_path)
         where = nearest(schema, inner).place or schema.place
-        message = f"this is no JSON Schema: {error.message:.{_LONGEST}}"
+        message = f"this is no JSON Schema: {_reason(error):.{_LONGEST}}"
         diagnostics.error(where, (*path, *inner), message)
         return
     for inner, reference in _references(schema, ()):
@@ -49,6 +49,14 @@ def _schema_error(schema: Json) -> Any:
     except SchemaError as error:
         return error
     return None
+
+
+def _reason(error: Any) -> str:
+    """The meta-schema's own words, but for a value of which they only say that it is none of several kinds."""
+    if error.validator == "anyOf" and error.absolute_path and isinstance(error.absolute_path[-1], str):
+        return f"`{error.absolute_path[-1]}` cannot be {error.instance!r}"
+    words: str = error.message
+    return words
 
 
 def _references(schema: Node, path: Path) -> Iterator[tuple[Path, Node]]:
