@@ -135,6 +135,7 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
     if model.name not in fingerprints:
         fingerprints[model.name] = registry.load("engines", model.engine).fingerprint(model)
     arms = tuple(_arm(spec, step, use, sources) for use in spec.suites[step.suite])
+    fingerprint = replace(fingerprints[model.name], format_parts=format_parts(model, arms))
     weighing = [arm for arm in arms if arm.weighs]
     for arm in weighing:
         if any(sample.followups for sample in arm.samples):
@@ -142,7 +143,6 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
             raise SpecError(message, hint="ask one turn, or score by the letter that is written")
     if weighing:
         registry.load("engines", model.engine).check_weighing(model)
-    fingerprint = replace(fingerprints[model.name], format_parts=format_parts(model, arms))
     return Bench(step, model, fingerprint, arms, sources.salt, spec.cost.get("gpu_hour"))
 
 
