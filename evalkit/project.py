@@ -320,7 +320,7 @@ def check(paths: Sequence[Path]) -> Checked:
 def plan_view(plan: Plan) -> list[dict[str, Json]]:
     """A plan as plain data, without the samples."""
     return [
-        {name: msgspec.to_builtins(getattr(step, name)) for name in step.__struct_fields__ if name != "work"}
+        {name: msgspec.to_builtins(getattr(step, name)) for name in step.__struct_fields__ if name != "benches"}
         for step in plan.steps
     ]
 

@@ -110,13 +110,12 @@ def show_plan(plan: Plan) -> None:
     for step in plan.steps:
         after = f", after {', '.join(step.needs)}" if step.needs else ""
         say(f"Step {step.name} ({step.verb}{after}), key {short(step.key)}", "bold")
-        table = table_of("  category", "task", ">items", ">requests", ">in the store", ">to ask")
-        for task in step.tasks:
-            counts = (task.items, task.requests, task.cached, task.requests - task.cached)
-            add_row(table, f"  {task.category}", f"{task.task} ({task.split})", *map(numbers.count, counts))
-        console.print(table)
-        say(f"  why: {step.why}")
-        say(f"  {_tokens(step)}{_programs(step)}")
+        if step.verb != "diagnose":
+            console.print(_plan_table(step))
+            say(f"  why: {step.why}")
+            say(f"  {_tokens(step)}{_programs(step)}")
+        else:
+            say(f"  {step.why}")
         say("")
     requests = sum(step.requests for step in plan.steps)
     cached = sum(step.cached for step in plan.steps)
@@ -125,6 +124,14 @@ def show_plan(plan: Plan) -> None:
         f"{numbers.count(cached)} in the store, {numbers.count(requests - cached)} to ask",
         "bold",
     )
+
+
+def _plan_table(step: PlannedStep) -> Table:
+    table = table_of("  category", "task", ">items", ">requests", ">in the store", ">to ask")
+    for task in step.tasks:
+        counts = (task.items, task.requests, task.cached, task.requests - task.cached)
+        add_row(table, f"  {task.category}", f"{task.task} ({task.split})", *map(numbers.count, counts))
+    return table
 
 
 def _tokens(step: PlannedStep) -> str:
@@ -153,6 +160,10 @@ def show_results(results: Results, report_path: Path | str | None = None) -> Non
         say(f"Step {name}: {step.model}", "bold")
         console.print(_results_table(step))
         say("")
+    for finding in results.findings:
+        style = _STYLES["error"] if finding.severity == "serious" else _STYLES["warning"]
+        line = f"{finding.severity}: {finding.title} (step {finding.step}). {finding.evidence}"
+        say(line, style if finding.severity != "info" else "")
     for stamp in results.stamps:
         say(stamp, _STYLES["warning"])
     if report_path is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from evalkit.core.selection import Candidate, Valued
 from evalkit.core.types import (
     Completion,
     Execution,
@@ -94,6 +95,10 @@ class EngineAdapter(Protocol):
         Asked before anything is, where a bench has a format. Raises PrerequisiteError where a package is missing, and
         SpecError for a schema that the engine could only obey in part. As cheap as `fingerprint`.
         """
+
+    def batched(self, model: Model, answers: int) -> Model:
+        """The same model, to make at most so many answers at a time: its fingerprint is the same, its sums may not "
+        "be."""
         ...
 
     def open(self, model: Model, notify: Notify) -> Engine:
@@ -173,6 +178,22 @@ class Scorer(Protocol):
         ...
 
     def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score: ...
+
+
+class Selector(Protocol):
+    """A rule that ranks several answers to one item. Registered under `evalkit.selectors`, made from `select` options.
+
+    It sees the candidates and nothing else: no gold answer, no test, no verdict. Only an `oracle` gets verdicts, and is
+    called so wherever its numbers stand.
+    """
+
+    oracle: bool
+
+    def __init__(self, options: dict[str, Json]) -> None: ...
+
+    def values(self, sample: Sample, candidates: Sequence[Candidate]) -> list[Valued]:
+        """One for each candidate, in their order."""
+        ...
 
 
 class Store(Protocol):

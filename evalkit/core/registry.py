@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 from evalkit.core.errors import PrerequisiteError, SpecError
 
-Group = Literal["engines", "scorers", "sandboxes", "trainers", "exporters"]
+Group = Literal["engines", "scorers", "sandboxes", "trainers", "exporters", "selectors"]
 _SINGULAR = {
     "engines": "engine",
     "scorers": "scorer",
     "sandboxes": "sandbox",
     "trainers": "trainer",
     "exporters": "exporter",
+    "selectors": "selector",
 }
 
 

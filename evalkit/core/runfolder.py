@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from evalkit.core.selection import Select
 from evalkit.core.types import Json, SamplingParams
 
 RunState = Literal["running", "complete", "incomplete", "interrupted", "failed"]
@@ -22,6 +23,7 @@ SAMPLES = "samples.jsonl"
 PARQUET = "samples.parquet"
 RESULTS = "results.json"
 REPORT = "report.md"
+FIGURES = "figures"
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
@@ -60,6 +62,7 @@ class TaskLock(Struct, frozen=True, kw_only=True):
 
     `origin` is where the rows came from as a portable name (`package name==version member`, `hub id@revision`, a file
     name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all prompts,
+    `select` how one of the `samples` answers to an item was picked, None where each counts,
     `sampling` what was declared, None where continuations are weighed, for which it means nothing. `formats` are the
     digests of the schemas that the answer to each turn was made to obey, None for a free one; empty where all are.
     `shots` are the ids of the rows that stand as examples in any of the prompts, with the origin and digest of their
@@ -77,6 +80,7 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     model: str = ""
     policy: str = ""
     samples: int = 1
+    select: Select | None = None
     sampling: SamplingParams | None = SamplingParams()
     source: str = ""
     license: str = ""
@@ -85,6 +89,19 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     shots_origin: str = ""
     shots_sha256: str = ""
     formats: tuple[str | None, ...] = ()
+
+
+class DiagnosisLock(Struct, frozen=True, kw_only=True):
+    """A `diagnose` step: its kind, and by role the steps whose rows it reads (`of` is the one that is explained).
+
+    `roles` are those of `reads` in the order of the spec.
+    """
+
+    step: str
+    diagnosis: str
+    reads: dict[str, str] = {}
+    roles: tuple[str, ...] = ()
+    options: dict[str, Json] = {}
 
 
 class ModelLock(Struct, frozen=True, kw_only=True):
@@ -108,3 +125,4 @@ class Lock(Struct, frozen=True, kw_only=True):
     sandbox: str | None = None
     sandbox_parts: dict[str, Json] = {}
     packages: dict[str, str] = {}
+    diagnoses: tuple[DiagnosisLock, ...] = ()

@@ -165,6 +165,7 @@ class Completion(Struct, frozen=True):
 
     `likelihoods` are those of the request's `continuations`, in their order; such a completion has no text, no tokens
     of its own and no sampling parameters: its finish reason is `weighed` (or `recorded`), its `effective` None.
+    `mean_logprob` is the mean log-probability of its tokens, `reward` the recorded score of a reward model.
     """
 
     key: str
@@ -177,6 +178,7 @@ class Completion(Struct, frozen=True):
     seconds: float | None = None
     mean_logprob: float | None = None
     likelihoods: tuple[Likelihood, ...] = ()
+    reward: float | None = None
 
 
 class Void(Struct, frozen=True):
@@ -299,6 +301,22 @@ class Score(Struct, frozen=True):
     criteria: dict[str, Contribution] = {}
 
 
+class Choice(Struct, frozen=True):
+    """What a selector made of one of several candidates. It saw the candidates, and the verdicts only as the oracle.
+
+    `by` names the selector; `value` is what it ranks by, the higher the better, None where it gives none. `rank` counts
+    from 1, `best` candidates share the highest value. `criteria` are what a rubric's criteria gave, `reason` says why
+    there is no value or no more of it.
+    """
+
+    by: str
+    value: float | None
+    rank: int
+    best: int
+    criteria: dict[str, Contribution] = {}
+    reason: str | None = None
+
+
 class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     """One completion with everything known of it: a line of `samples.jsonl`, the public contract of a run.
 
@@ -308,6 +326,9 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     program ended whose time limits this one; None where there is none. `in_process`: the tests ran where the program
     could reach its verdict. `likelihoods` are what the model made of the options where it was not to write but to
     weigh.
+
+    `selected` is true where the verdict counts: everywhere, but where a policy picks one of several candidates;
+    `choice` says then how. The verdict is always that of this row's own `text`, whose digest is `text_sha256`.
     """
 
     step: str
@@ -352,6 +373,10 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     criteria: dict[str, Contribution] = {}
     earlier: tuple[str, ...] = ()
     likelihoods: tuple[Weighed, ...] = ()
+    text_sha256: str | None = None
+    mean_logprob: float | None = None
+    reward: float | None = None
+    choice: Choice | None = None
 
 
 class Progress(Struct, frozen=True):

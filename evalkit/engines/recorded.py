@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,7 +14,7 @@ from evalkit.core.types import FinishReason, Json
 from evalkit.engines.recordings import BROKEN_JSON, json_hint, value_at
 
 DEFAULT_FIELDS = {"id": "task_id", "text": "completion"}
-FURTHER = ("prompt_tokens", "completion_tokens", "seconds", "finish_reason")
+FURTHER = ("prompt_tokens", "completion_tokens", "seconds", "finish_reason", "logprob", "reward")
 """What a row may say beside its answer, and may leave out."""
 KNOWN_FIELDS = ("id", "text", "task", "turn", "likelihoods", *FURTHER)
 _FIELDS_HINT = "name the fields of the file: {file: ..., fields: {id: task_id, text: completion}}"
@@ -45,6 +46,8 @@ class Recorded(Struct, frozen=True):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     seconds: float | None = None
+    logprob: float | None = None
+    reward: float | None = None
 
 
 class RowReader:
@@ -81,6 +84,8 @@ class RowReader:
             prompt_tokens=self._count(row, "prompt_tokens", line),
             completion_tokens=self._count(row, "completion_tokens", line),
             seconds=None if seconds is None else float(seconds),
+            logprob=self._finite(row, "logprob", line),
+            reward=self._finite(row, "reward", line),
         )
 
     def error(self, line: int, what: str, *, hint: str = "") -> DataError:
@@ -134,6 +139,17 @@ class RowReader:
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             raise self.error(line, f"field '{self._fields[name]}' is no number of 0 or more")
         return value
+
+    def _finite(self, row: Row, name: str, line: int) -> float | None:
+        """Any number. JSON has no infinite ones, but a number with too many digits is read as one."""
+        value = self._optional(row, name, line)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self.error(line, f"field '{self._fields[name]}' is no number")
+        if name == "logprob" and value > 0:
+            raise self.error(line, f"field '{self._fields[name]}' is no log-probability: it is above 0")
+        return float(value)
 
     def _optional(self, row: Row, name: str, line: int) -> Json:
         """What a row may leave out. None where it does, or where nobody asks."""

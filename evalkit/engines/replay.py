@@ -65,6 +65,10 @@ class ReplayAdapter:
         """Recorded answers are what they are, whatever they should have been."""
         return {}
 
+    def batched(self, model: Model, answers: int) -> Model:
+        """What is read is the same in any number."""
+        return model
+
     def open(self, model: Model, notify: Notify) -> ReplayEngine:
         """Find every row.
 
@@ -179,7 +183,9 @@ def _answered(request: Request, recorded: Recorded) -> Completion | Void:
         prompt_tokens=recorded.prompt_tokens,
         completion_tokens=None if wanted else recorded.completion_tokens,
         seconds=recorded.seconds,
+        mean_logprob=None if wanted else recorded.logprob,
         likelihoods=tuple(map(Likelihood, known)) if wanted else (),
+        reward=recorded.reward,
     )
 
 

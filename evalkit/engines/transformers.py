@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from evalkit.core.digest import digest_text
 from evalkit.core.errors import EvalkitError, PrerequisiteError, SpecError
 from evalkit.core.ports import Notify, Rendered
@@ -90,6 +92,9 @@ class TransformersAdapter:
         for schema in schemas:
             check_enforced(schema)
         return {"xgrammar": _version("xgrammar") or "", "grammar": GRAMMAR_VERSION}
+
+    def batched(self, model: Model, answers: int) -> Model:
+        return replace(model, options={**model.options, "rows": answers})
 
     def open(self, model: Model, notify: Notify) -> TransformersEngine:
         """Load the model on the resolved device. Raises PrerequisiteError when device, package or weights fail."""

@@ -41,6 +41,27 @@ def amount(number: float) -> str:
     return f"{number:,.1f}".removesuffix(".0")
 
 
+def number(value: float | None) -> str:
+    """A number of no special kind in three significant digits: 0.8909 → `0.891`, 1234.5 → `1,234`, 3.0 → `3`."""
+    if value is None:
+        return DASH
+    if value == round(value) or abs(value) >= 999.5:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def p(value: float | None) -> str:
+    """A p value: 0.0654 → `0.065`, 0.0002 → `< 0.001`."""
+    if value is None:
+        return DASH
+    return "< 0.001" if value < 0.0005 else f"{value:.3f}"
+
+
+def span(bounds: tuple[float, float] | None) -> str:
+    """Both ends of an interval of numbers: (0.647, 1.0) → `0.647 to 1`."""
+    return DASH if bounds is None else f"{number(bounds[0])} to {number(bounds[1])}"
+
+
 def of(part: int, whole: int) -> str:
     """(28, 120) → `28 of 120`."""
     return f"{count(part)} of {count(whole)}"

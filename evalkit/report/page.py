@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -13,8 +13,9 @@ from evalkit.core.runfolder import Lock, RunRecord, TaskLock
 from evalkit.core.types import SampleRow
 from evalkit.report import breakdown, verdict
 from evalkit.report.breakdown import FieldTables, Table
+from evalkit.report.diagnosed import DiagnosisPage, pages
 from evalkit.report.excerpts import Excerpts, SamplingSeen, StepExcerpts, VoidReason
-from evalkit.report.results import Measure, Results, StepResults
+from evalkit.report.results import Finding, Measure, Results, StepResults
 
 _ABSOLUTE = re.compile(
     r"""(?:^|(?<=[\s=('",]))(?:file:(?://)?)?(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'"),]+[/\\])*(?=[^\s/\\])"""
@@ -91,18 +92,22 @@ class Page(Struct, frozen=True, kw_only=True):
     about: str
     stamps: tuple[str, ...]
     steps: tuple[StepPage, ...]
+    findings: tuple[Finding, ...]
+    diagnoses: tuple[DiagnosisPage, ...]
     models: tuple[ModelPage, ...]
     lock: Lock
     lock_digest: str
 
 
-def build(run: RunRecord, lock: Lock, results: Results, excerpts: Excerpts) -> Page:
-    """The page of a run."""
+def build(run: RunRecord, lock: Lock, results: Results, excerpts: Excerpts, drawn: Mapping[str, str]) -> Page:
+    """The page of a run. `drawn` has the path of each figure that could be drawn, by `STEP-NAME`."""
     return Page(
         title=run.name or "Evaluation run",
         about=run.about,
         stamps=results.stamps,
         steps=tuple(_step(name, results.steps[name], excerpts, lock) for name in results.order),
+        findings=results.findings,
+        diagnoses=pages(results.diagnoses, drawn),
         models=tuple(
             ModelPage(name, model.engine, digest(model), {key: portable(part) for key, part in model.parts.items()})
             for name, model in sorted(lock.models.items())

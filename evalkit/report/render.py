@@ -10,7 +10,7 @@ from evalkit import assets
 from evalkit.core.digest import short
 from evalkit.core.errors import SpecError
 from evalkit.core.types import Prompt, TestResult, Weighed
-from evalkit.report import numbers, text
+from evalkit.report import diagnosed, numbers, text
 from evalkit.report.excerpts import name_of
 from evalkit.report.page import Page, portable
 
@@ -66,6 +66,9 @@ def environment() -> Environment:
         seconds=numbers.seconds,
         limits_s=numbers.limits_s,
         count=numbers.count,
+        number=numbers.number,
+        p=numbers.p,
+        points=numbers.points,
         amount=numbers.amount,
         rate=numbers.rate,
         usd=numbers.usd,
@@ -77,6 +80,7 @@ def environment() -> Environment:
         test_lines=test_lines,
         weighed_lines=weighed_lines,
     )
+    made.filters["table_cell"] = diagnosed.table_cell
     made.globals.update(per=numbers.per, of=numbers.of, dash=numbers.DASH)
     return made
 

@@ -7,7 +7,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from evalkit.core.diagnosis import Diagnosis
 from evalkit.core.errors import DataError
+from evalkit.core.types import Json
 from evalkit.stats.intervals import Method
 
 VERSION = 1
@@ -219,14 +221,37 @@ class StepResults(Struct, frozen=True, kw_only=True):
     splits: dict[str, Splits] = {}
 
 
+class Finding(Struct, frozen=True, kw_only=True):
+    """A rule of `reports/findings.yaml` that holds for a step: what was found, what may be the cause, what to do.
+
+    `values` are the raw numbers of the evidence. `samples` are some of the `of_samples` that are meant.
+    """
+
+    code: str
+    step: str
+    severity: Literal["info", "warning", "serious"]
+    title: str
+    evidence: str
+    causes: tuple[str, ...] = ()
+    advice: str = ""
+    values: dict[str, Json] = {}
+    samples: tuple[str, ...] = ()
+    of_samples: int = 0
+
+
 class Results(Struct, frozen=True, kw_only=True):
-    """`results.json`. `stamps` are the sentences that must stand wherever these numbers stand."""
+    """`results.json`. `stamps` are the sentences that must stand wherever these numbers stand.
+
+    `order` lists the steps that asked something; `diagnoses` are those that explain them.
+    """
 
     evalkit: int = VERSION
     name: str
     stamps: tuple[str, ...]
     order: tuple[str, ...]
     steps: dict[str, StepResults]
+    diagnoses: dict[str, Diagnosis] = {}
+    findings: tuple[Finding, ...] = ()
 
 
 def encode(results: Results) -> bytes:

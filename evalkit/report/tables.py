@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     import pandas
 
 _BATCH = 2048
-_JSON_COLUMNS = ("groups", "prompt", "tests", "effective", "limits", "readings", "criteria", "earlier", "likelihoods")
+_JSON_COLUMNS = (
+    "groups",
+    "prompt",
+    "tests",
+    "effective",
+    "limits",
+    "readings",
+    "criteria",
+    "earlier",
+    "likelihoods",
+    "choice",
+)
 _TYPES = {
     "sample": "int64",
     "selected": "bool",
@@ -32,6 +43,8 @@ _TYPES = {
     "cpu_s": "float64",
     "peak_mb": "float64",
     "in_process": "bool",
+    "mean_logprob": "float64",
+    "reward": "float64",
 }
 COLUMNS = SampleRow.__struct_encode_fields__
 

@@ -76,8 +76,8 @@ def _fill(folder: RunFolder, plan: Plan, store: SqliteStore, listener: Listener)
     tools = Toolbox(store, Listeners((folder.events(), listener)), plan.spec.sandbox)
     try:
         sandbox = UsedSandbox(tools.sandbox_identity, tools.sandbox_parts) if plan.executes else UsedSandbox()
-        for step in plan.steps:
-            fill(step.work, tools)
+        for bench in plan.benches:
+            fill(bench, tools)
     finally:
         tools.close()
         tools.listener.finish()
@@ -103,10 +103,10 @@ def _settle(folder: RunFolder, order: Order, filled: _Filled, publish: Publish) 
 
 
 def _counted(filled: _Filled, totals: Counter[str], voids: Counter[str]) -> Iterator[SampleRow]:
-    for step in filled.plan.steps:
-        for row in rows(step.work, filled.store, filled.sandbox.identity):
-            totals[step.name] += 1
-            voids[step.name] += row.outcome == "void"
+    for bench in filled.plan.benches:
+        for row in rows(bench, filled.store, filled.sandbox.identity):
+            totals[row.step] += 1
+            voids[row.step] += row.outcome == "void"
             yield row
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from evalkit.core.digest import digest
 from evalkit.core.errors import PrerequisiteError, RunIncomplete, SpecError
 from evalkit.core.runfolder import (
     EVENTS,
+    FIGURES,
     LOCK,
     PARQUET,
     REPORT,
@@ -30,6 +32,7 @@ from evalkit.core.runfolder import (
     RUN,
     SAMPLES,
     SPEC,
+    DiagnosisLock,
     Lock,
     ModelLock,
     RunRecord,
@@ -37,6 +40,7 @@ from evalkit.core.runfolder import (
 from evalkit.core.types import Json, Progress, SampleRow
 from evalkit.fetch import cache
 from evalkit.plan import Plan, model_lock, task_locks
+from evalkit.spec.model import DiagnoseStep
 
 _PACKAGES = (
     "torch", "transformers", "tokenizers", "peft", "vllm", "jinja2", "jsonschema", "pyyaml", "docker", "pandas",
@@ -139,6 +143,7 @@ class RunFolder:
         with writing(self.path):
             for name in (RESULTS, REPORT, PARQUET):
                 (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / FIGURES, ignore_errors=True)
 
     def events(self) -> EventLog:
         return EventLog(self.path / EVENTS)
@@ -176,21 +181,32 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
     """`evalkit.lock`: everything that decides the results, as digests and names."""
     return Lock(
         spec=spec_sha256,
-        tasks=tuple(task for step in plan.steps for task in task_locks(plan.spec, step.work)),
+        tasks=tuple(task for bench in plan.benches for task in task_locks(plan.spec, bench)),
         models=_models(plan),
         sandbox=sandbox.identity or None,
         sandbox_parts=sandbox.parts,
         packages=packages(),
+        diagnoses=tuple(
+            DiagnosisLock(
+                step=step.name,
+                diagnosis=step.diagnosis,
+                reads=step.reads,
+                roles=tuple(step.reads),
+                options=step.options,
+            )
+            for step in plan.spec.steps.values()
+            if isinstance(step, DiagnoseStep)
+        ),
     )
 
 
 def _models(plan: Plan) -> dict[str, ModelLock]:
     """Each model with all that decided answers of its: what enforces a format is known to the steps that have one."""
     found: dict[str, ModelLock] = {}
-    for step in plan.steps:
-        lock = model_lock(step.work)
-        known = found.get(step.work.model.name, lock)
-        found[step.work.model.name] = msgspec.structs.replace(lock, parts=known.parts | lock.parts)
+    for bench in plan.benches:
+        lock = model_lock(bench)
+        known = found.get(bench.model.name, lock)
+        found[bench.model.name] = msgspec.structs.replace(lock, parts=known.parts | lock.parts)
     return found
 
 

@@ -10,9 +10,9 @@ from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.expand_policies import is_inline
 from evalkit.spec.nodes import Node, Path, walk
 
-_VERBS = ("judge", "diagnose", "distil", "train", "compare")
-_SECTIONS = ("judges", "rubrics", "budget")
-_POLICY_KEYS = ("best_of", "select", "sweep")
+_VERBS = ("judge", "distil", "train", "compare")
+_DIAGNOSES = ("ties",)
+_SECTIONS = ("judges", "budget")
 _STEP_KEYS = ("when", "expect", "require")
 _MODEL_KEYS = ("route",)
 _TEMPLATE = ".md.j2"
@@ -23,8 +23,9 @@ def check(root: Node, diagnostics: Diagnostics) -> None:
     for section in _SECTIONS:
         _refuse(root, (), section, f"`{section}`", diagnostics)
     for path, policy in _policies(root):
-        for key in _POLICY_KEYS:
-            _refuse(policy, path, key, f"`{key}` in a policy", diagnostics)
+        select = policy.get("select")
+        if select is not None and select.is_map:
+            _refuse(select, (*path, "select"), "judge", "`judge` in `select`", diagnostics)
     for path, model in _models(root):
         for key in _MODEL_KEYS:
             _refuse(model, path, key, "a model made of others (`route`)", diagnostics)
@@ -41,6 +42,9 @@ def _check_step(step: Node, path: Path, diagnostics: Diagnostics) -> None:
         return
     for key in _STEP_KEYS:
         _refuse(step, path, key, f"`{key}` on a step", diagnostics)
+    kind = step.get("diagnose")
+    if kind is not None and kind.content in _DIAGNOSES:
+        diagnostics.error(kind.place, (*path, "diagnose"), _later(f"the diagnosis `{kind.content}`"))
 
 
 def _check_template(report: Node | None, diagnostics: Diagnostics) -> None:

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from evalkit.core.types import Json
+from evalkit.spec import expand_diagnoses, expand_sweeps
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import did_you_mean
 from evalkit.spec.expand_policies import Policies
@@ -39,6 +40,7 @@ def model_source(text: str) -> dict[str, Json]:
 
 def expand(root: Node, main: str, tasks: TaskLibrary, reading: Reading) -> Node:
     """The long form of a document whose shape is right. What is wrong with its meaning goes to the diagnostics."""
+    root = expand_diagnoses.spread(expand_sweeps.spread(root, reading.diagnostics), reading.diagnostics)
     return _Expander(root, main, tasks, reading).expand()
 
 

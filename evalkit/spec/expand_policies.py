@@ -20,7 +20,8 @@ _DEFAULTS: dict[str, Json] = {
 }
 _SAMPLING = frozenset({*_DEFAULTS, "greedy", "max_tokens", "best_of", "sweep", "format"})
 """A step's `policy` with one of these keys is a policy, not a map of categories; the schema lists them too."""
-_WHOLE = frozenset({"top_k", "max_tokens", "seed", "samples"})
+_PICKERS = ("by", "rubric", "judge")
+_WHOLE = frozenset({"top_k", "max_tokens", "seed", "samples", "best_of"})
 
 
 class Policies:
@@ -94,7 +95,45 @@ class Policies:
         entries.setdefault("seed", self._seed)
         for key, value in _DEFAULTS.items():
             entries.setdefault(key, default(value))
+        if "select" in entries:
+            entries["select"] = self._long_select(entries["select"], (*path, "select"))
+        self._check_best_of(Node(entries, node.place), path)
         return Node(entries, node.place)
+
+    def _long_select(self, node: Node, path: Path) -> Node:
+        """`by`, what it needs, and `on_tie`. A rubric or a judge is a selector of its own."""
+        entries = dict(node.map) if node.is_map else {"by": node}
+        given = [key for key in _PICKERS if key in entries]
+        if given == ["rubric"] or given == ["judge"]:
+            entries["by"] = derived(given[0], entries[given[0]].place)
+        elif set(given) == {"by", "rubric"} and entries["by"].content == "rubric":
+            pass  # the long form itself
+        elif given != ["by"]:
+            message = "`select` names one of `by`, `rubric`, `judge`"
+            self._diagnostics.error(node.place, path, message, hint="for example select: majority", at_key=True)
+            entries.setdefault("by", default("first"))
+        entries.setdefault("on_tie", default("random" if entries["by"].content == "random" else "first"))
+        return Node({key: entries[key] for key in ("by", "rubric", "judge", "on_tie") if key in entries}, node.place)
+
+    def _check_best_of(self, policy: Node, path: Path) -> None:
+        """One is picked of several that can differ, and something picks it."""
+        best_of, select, samples = policy.get("best_of"), policy.get("select"), policy.map["samples"]
+        if best_of is None:
+            if select is not None:
+                message = "`select` picks one of several candidates, and there is no `best_of`"
+                self._diagnostics.error(select.place, (*path, "select"), message, hint="add best_of: 3", at_key=True)
+            return
+        if select is None:
+            message = "`best_of` needs `select`: what picks the one that counts?"
+            hint = "select: majority, logprob, first, {rubric: NAME}, ..."
+            self._diagnostics.error(best_of.place, (*path, "best_of"), message, hint=hint, at_key=True)
+        if samples.content > 1:
+            message = "`samples` counts every answer and `best_of` one of them"
+            self._diagnostics.error(samples.place, (*path, "samples"), message, hint="keep one of the two", at_key=True)
+        if policy.map["temperature"].content == 0:
+            message = "all candidates are the same at temperature 0: no choice among them can change anything"
+            hint = "set a temperature, for example 0.8"
+            self._diagnostics.error(best_of.place, (*path, "best_of"), message, hint=hint, at_key=True)
 
     def _check_greedy(self, node: Node, path: Path) -> None:
         greedy, temperature = node.get("greedy"), node.get("temperature")

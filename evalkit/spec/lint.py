@@ -118,7 +118,8 @@ def _answers(step: Node, long: Node) -> Iterator[int]:
     for category in suite.map if suite is not None else ():
         policy = long.map["policies"].get(chosen.text(category) or chosen.text("default") or "")
         if policy is not None:
-            yield policy.map["samples"].content
+            best_of = policy.get("best_of")
+            yield (best_of or policy.map["samples"]).content
 
 
 def _movable(node: Node, path: Path, what: str, diagnostics: Diagnostics) -> None:
@@ -157,7 +158,7 @@ def _policies(long: Node, diagnostics: Diagnostics) -> None:
             message = f"{samples.content} samples at temperature 0 are all the same; raise the temperature"
             diagnostics.warn("W003", samples.place, (*path, "samples"), message)
         best_of = policy.get("best_of")
-        if best_of is not None and temperature < _DIVERSE_TEMPERATURE:
+        if best_of is not None and 0 < temperature < _DIVERSE_TEMPERATURE:
             message = f"best_of with temperature {temperature}: candidates are often identical"
             diagnostics.warn("W004", best_of.place, (*path, "best_of"), message)
         _stops(policy.map["stop"], (*path, "stop"), diagnostics)

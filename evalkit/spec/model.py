@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from evalkit.core.selection import Select
 from evalkit.core.types import Json, Message, Model, SamplingParams
 
 
@@ -34,7 +35,8 @@ class TaskUse(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """How a model is asked: `samples` answers to each item. `max_tokens` None leaves it to the task.
+    """How a model is asked: `samples` answers to each item, each of which counts, or `best_of` candidates, of which
+    `select` picks the one that counts. `max_tokens` None leaves it to the task.
 
     `json_schema` is the text of a schema that every answer obeys, unless the task has another for its turn.
     """
@@ -49,22 +51,41 @@ class Policy(Struct, frozen=True):
     stop: tuple[str, ...] = ()
     seed: int = 0
     samples: int = 1
+    best_of: int | None = None
+    select: Select | None = None
     json_schema: str | None = None
+
+    @property
+    def answers(self) -> int:
+        """How many answers are asked for, whether they count or not."""
+        return self.best_of or self.samples
 
 
 class BenchStep(Struct, frozen=True, tag="bench"):
     """Ask `model` every item of `suite` and score the answers.
 
-    `policy` maps a category to a policy's name; `default` is the rest.
+    `policy` maps a category to a policy's name; `default` is the rest. With another `repeat` than 0 everything is asked
+    anew, and not taken from the answers to the same questions; `batch` is how many answers are made at a time.
     """
 
     name: str
     suite: str
     model: str
     policy: dict[str, str]
+    repeat: int = 0
+    batch: int | None = None
 
 
-Step = BenchStep
+class DiagnoseStep(Struct, frozen=True, tag="diagnose"):
+    """Explain a result: `reads` names by role the steps whose rows are read (`of` is the one that is explained)."""
+
+    name: str
+    diagnosis: str
+    reads: dict[str, str]
+    options: dict[str, Json] = {}
+
+
+Step = BenchStep | DiagnoseStep
 """A tagged union of the verbs; it grows with them."""
 
 
@@ -79,7 +100,7 @@ class Spec(Struct, frozen=True):
     """One spec in long form, every reference checked.
 
     `tasks` holds every task document in use, by name. `seed` is the one all others derive from.
-    `void_budget` is the share of void samples that a step survives.
+    `void_budget` is the share of void samples that a step survives. `rubrics` are the options of each, by name.
     """
 
     name: str
@@ -95,6 +116,7 @@ class Spec(Struct, frozen=True):
     seed: int = 0
     void_budget: float = 0.02
     path: str = ""
+    rubrics: dict[str, dict[str, Json]] = {}
 
 
 class RowRange(Struct, frozen=True):

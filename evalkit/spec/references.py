@@ -7,8 +7,10 @@ from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
 from evalkit.spec.nodes import Node, Path, walk
 
-_STEP_KEYS = ("of",)
+_STEP_KEYS = ("of", "greedy", "again", "scores")
 _MODEL_KEYS = ("model",)
+_READ = {"diversity": "of", "rubric": "of", "errors": "of", "sweep": "arms"}
+"""The key that says what a kind of diagnosis reads."""
 
 
 class Use(Node, frozen=True):
@@ -31,11 +33,28 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
                 diagnostics.unknown(
                     use, use.path, f"unknown step '{use.content}'", [key for key in steps if key != name]
                 )
+            elif "diagnose" in step.map and "bench" not in steps[use.content].map:
+                message = f"'{use.content}' asks nothing itself: only the answers of a `bench` can be diagnosed"
+                benches = ", ".join(key for key, other in steps.items() if "bench" in other.map)
+                diagnostics.error(use.place, use.path, message, hint=f"bench steps: {benches or 'none'}")
         _check_named(step.get("judge"), (*at, "judge"), long.get("judges"), "judge", diagnostics)
+        _check_read(step, at, diagnostics)
+    _check_selects(long, diagnostics)
     _check_data(steps, diagnostics)
     tasks.check_unused()
     _check_splits(long, tasks, diagnostics)
     _check_cycles(steps, {model: maker for model, maker in makers.items() if model}, diagnostics)
+
+
+def _check_read(step: Node, at: Path, diagnostics: Diagnostics) -> None:
+    """A diagnosis reads something. Those that ask for themselves (`consistency`) are told of it where they are "
+    "spread."""
+    kind = step.text("diagnose")
+    key = _READ.get(kind or "")
+    if key is not None and key not in step.map:
+        hint = {"of": "name a `bench` step", "arms": "it is made by a `sweep` in a policy"}[key]
+        message = f"the diagnosis `{kind}` needs `{key}`"
+        diagnostics.error(step.place, at, message, hint=hint, at_key=True)
 
 
 def _check_splits(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
@@ -91,6 +110,15 @@ def _check_suite(step: Node, at: Path, long: Node, diagnostics: Diagnostics) -> 
                 diagnostics.unknown(named, (*at, "policy", category), message, categories, at_key=True)
 
 
+def _check_selects(long: Node, diagnostics: Diagnostics) -> None:
+    for name, policy in long.map["policies"].map.items():
+        select = policy.get("select")
+        if select is not None:
+            path: Path = ("policies", name, "select")
+            _check_named(select.get("rubric"), (*path, "rubric"), long.get("rubrics"), "rubric", diagnostics)
+            _check_named(select.get("judge"), (*path, "judge"), long.get("judges"), "judge", diagnostics)
+
+
 def _check_named(node: Node | None, path: Path, known: Node | None, noun: str, diagnostics: Diagnostics) -> None:
     names = known.map if known is not None else {}
     if node is not None and node.content not in names:
@@ -121,6 +149,8 @@ def _model_uses(step: Node, at: Path) -> list[Use]:
 
 def _step_uses(step: Node, at: Path) -> list[Use]:
     found = [Use(step.map[key].content, step.map[key].place, (*at, key)) for key in _STEP_KEYS if key in step.map]
+    arms = step.get("arms")
+    found += [Use(node.content, node.place, (*at, "arms", label)) for label, node in (arms.map.items() if arms else ())]
     compared = step.get("compare")
     return found + [
         Use(node.content, node.place, (*at, "compare", index))
@@ -176,7 +206,9 @@ def used_names(long: Node) -> set[tuple[str, str]]:
         used |= {("judges", step.map["judge"].content)} if "judge" in step.map else set()
         policy = step.get("policy")
         chosen = policy.map.values() if policy is not None and policy.is_map else [policy] if policy else []
-        used |= {("policies", node.content) for node in chosen if isinstance(node.content, str)}
+        named = [node.content for node in chosen if isinstance(node.content, str)]
+        used |= {("policies", name) for name in named}
+        used |= {("policies", name.partition(".")[0]) for name in named}  # `warm.top_p-0.9` is of the sweep `warm`
     used |= {("models", judge.text("model") or "") for judge in _entries(long, "judges").values()}
     used |= {("policies", judge.text("policy") or "") for judge in _entries(long, "judges").values()}
     used |= {("models", name) for model in long.map["models"].map.values() for name in _parts(model)}

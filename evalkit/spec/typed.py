@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from evalkit.core.selection import Select
 from evalkit.core.types import Json, Model
 from evalkit.spec import formats
-from evalkit.spec.model import BenchStep, Policy, Report, SampleRule, Spec, Step, Task, TaskUse
+from evalkit.spec.model import BenchStep, DiagnoseStep, Policy, Report, SampleRule, Spec, Step, Task, TaskUse
 
 Resolve = Callable[[str], Path]
 """A relative path of the long form → where the file lies."""
@@ -32,6 +33,7 @@ def spec(long: Json, tasks: dict[str, Task], names: dict[str, str], resolve: Res
         seed=int(long["seed"]),
         void_budget=float(long["void_budget"]),
         path=path,
+        rubrics={name: {"criteria": criteria} for name, criteria in long.get("rubrics", {}).items()},
     )
 
 
@@ -80,10 +82,25 @@ def _sample(sample: Json) -> SampleRule | None:
 
 
 def _policy(name: str, policy: Json) -> Policy:
-    settings = {key: value for key, value in policy.items() if key not in ("stop", "format", "meta")}
+    settings = {key: value for key, value in policy.items() if key not in ("stop", "select", "format", "meta")}
     schema = formats.text(policy["format"]) if "format" in policy else None
-    return Policy(name=name, stop=tuple(policy["stop"]), json_schema=schema, **settings)
+    select = Select(**policy["select"]) if "select" in policy else None
+    return Policy(name=name, stop=tuple(policy["stop"]), select=select, json_schema=schema, **settings)
+
+
+_ROLES = ("of", "greedy", "again", "scores")
 
 
 def _step(name: str, step: Json) -> Step:
-    return BenchStep(name=name, suite=step["bench"], model=step["model"], policy=step["policy"])
+    if "diagnose" in step:
+        reads = {role: step[role] for role in _ROLES if role in step} | step.get("arms", {})
+        options = {key: step[key] for key in step if key not in (*_ROLES, "arms", "diagnose", "about", "meta")}
+        return DiagnoseStep(name=name, diagnosis=step["diagnose"], reads=reads, options=options)
+    return BenchStep(
+        name=name,
+        suite=step["bench"],
+        model=step["model"],
+        policy=step["policy"],
+        repeat=int(step.get("repeat", 0)),
+        batch=int(step["batch"]) if "batch" in step else None,
+    )

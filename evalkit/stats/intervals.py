@@ -108,6 +108,8 @@ def clustered_error(values: Sequence[float], clusters: Sequence[Hashable], *, co
     count = len(residuals)
     if count < 2:
         return None
+    if max(values) - min(values) < _SAME:  # as in `standard_error`
+        return 0.0
     variance = math.fsum(math.fsum(members) ** 2 for members in residuals.values()) / len(values) ** 2
     return math.sqrt(variance * count / (count - 1) if corrected else variance)
 
@@ -134,12 +136,18 @@ def clustered_estimate(
 ) -> Estimate | None:
     """Like `estimate`, for items that come in clusters: t with G-1 degrees of freedom below 40 clusters, else normal.
 
-    None below two clusters: one cluster says nothing about the next.
+    None below two clusters: one cluster says nothing about the next. Where the clusters do not differ at all, the safe
+    interval is Wilson's of as many yes or no as there are clusters, for only they are independent. Undercovers where
+    few clusters hold most of the items.
     """
     value, error = mean(scores), clustered_error(scores, clusters)
     if value is None or error is None:
         return None
     count = len(set(clusters))
+    if error < _SAME:
+        interval = wilson(value * count, count, confidence)
+        assert interval is not None  # there are clusters
+        return Estimate(value, interval, error, len(scores), "wilson")
     tail = 0.5 + confidence / 2.0
     times = t_quantile(tail, count - 1) if count < _FEW_CLUSTERS else normal_quantile(tail)
     return Estimate(value, _around(value, error, times), error, len(scores), "clustered_se")

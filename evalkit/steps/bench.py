@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from evalkit.core.keys import completion_key, execution_key
-from evalkit.core.ports import Scorer
+from evalkit.core.ports import Scorer, Selector
 from evalkit.core.types import (
     Completion,
     Execution,
@@ -52,6 +52,7 @@ class Arm(Struct, frozen=True):
     sha256: str
     shots_origin: str = ""
     shots_sha256: str = ""
+    selector: Selector | None = None
     turns: tuple[SamplingParams, ...] = ()
 
     def asked(self, turn: int) -> SamplingParams:
@@ -110,7 +111,7 @@ def cells(bench: Bench, arm: Arm) -> Iterator[Cell]:
     """
     for sample in arm.samples:
         weighed = arm.scorer.continuations(sample)
-        for index in range(1 if weighed else arm.policy.samples):
+        for index in range(1 if weighed else arm.policy.answers):
             request = Request(
                 "", sample.task, sample.id, sample.prompt, arm.asked(0), index, continuations=tuple(weighed)
             )

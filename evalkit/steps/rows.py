@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, repeat
 from typing import TypeVar
 
 from msgspec import Struct
 
-from evalkit.core.ports import Store
-from evalkit.core.types import Completion, Execution, Request, SampleRow, Score, Void, Weighed
+from evalkit.core.digest import digest_text
+from evalkit.core.ports import Selector, Store
+from evalkit.core.selection import Candidate
+from evalkit.core.types import Choice, Completion, Execution, Request, SampleRow, Score, Void, Weighed
 from evalkit.steps.bench import Arm, Bench, Cell, Trial, cells, chunks, limits_of, trial_of
+from evalkit.steps.choosing import pick
 from evalkit.steps.turns import reached
 
 _CHUNK = 256
@@ -18,8 +22,12 @@ _CHUNK = 256
 def rows(bench: Bench, store: Store, identity: str) -> Iterator[SampleRow]:
     """What the store knows of a bench, one row a completion, in plan order. What is missing is void."""
     for arm in bench.arms:
-        for some in chunks(cells(bench, arm), _CHUNK):
-            yield from _rows_of(bench, arm, some, store, identity)
+        answers = arm.policy.answers  # the candidates of an item stay together
+        for some in chunks(cells(bench, arm), max(1, _CHUNK // answers) * answers):
+            known = list(_known(bench, arm, some, store, identity))
+            picked = _picked(arm, arm.selector, known) if arm.selector is not None else repeat(_COUNTS)
+            for one, (selected, choice) in zip(known, picked, strict=False):
+                yield _row(bench, arm, one, selected, choice)
 
 
 class _Tried(Struct, frozen=True):
@@ -30,7 +38,16 @@ class _Tried(Struct, frozen=True):
     reference: Execution | None = None
 
 
-def _rows_of(bench: Bench, arm: Arm, some: Sequence[Cell], store: Store, identity: str) -> Iterator[SampleRow]:
+class _Known(Struct, frozen=True):
+    """What is known of one completion wanted."""
+
+    cell: Cell
+    completion: Completion | None
+    tried: _Tried
+    score: Score
+
+
+def _known(bench: Bench, arm: Arm, some: Sequence[Cell], store: Store, identity: str) -> Iterator[_Known]:
     some, completions = reached(bench, some, store)
     keys = [cell.request.key for cell in some]
     trials = {
@@ -43,7 +60,32 @@ def _rows_of(bench: Bench, arm: Arm, some: Sequence[Cell], store: Store, identit
     for cell in some:
         completion, trial = completions.get(cell.request.key), trials.get(cell.request.key)
         known = tried[trial.program.key] if trial is not None else _Tried()
-        yield _row(bench, arm, cell, completion, known, _score(arm, cell, completion, known, voids))
+        yield _Known(cell, completion, known, _score(arm, cell, completion, known, voids))
+
+
+_Mark = tuple[bool, Choice | None]
+"""Whether the verdict of a completion counts, and what the selector made of it."""
+_COUNTS: _Mark = (True, None)
+
+
+def _picked(arm: Arm, selector: Selector, known: Sequence[_Known]) -> Iterator[_Mark]:
+    """One mark for each completion. What never came is no candidate; where nothing came, the item's void stands in the
+    first one's place."""
+    for _, group in groupby(known, lambda one: one.cell.sample.id):
+        some = list(group)
+        places = [place for place, one in enumerate(some) if one.completion is not None]
+        picked = pick(selector, arm.policy, some[0].cell.sample, [_candidate(some[place]) for place in places])
+        marks: dict[int, _Mark] = {
+            place: (index == picked.place, choice)
+            for index, (place, choice) in enumerate(zip(places, picked.choices, strict=True))
+        }
+        yield from (marks.get(place, (not places and place == 0, None)) for place in range(len(some)))
+
+
+def _candidate(known: _Known) -> Candidate:
+    assert known.completion is not None
+    cell, score = known.cell, known.score
+    return Candidate(cell.request.index, known.completion, cell.earlier, score.answer, score)
 
 
 def _look_up(trials: Sequence[Trial], store: Store) -> dict[str, _Tried]:
@@ -72,7 +114,8 @@ def _void(void: Void | None, otherwise: str) -> Score:
     return Score("void", None, reason=f"{void.by}: {void.reason}" if void else otherwise)
 
 
-def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, tried: _Tried, score: Score) -> SampleRow:
+def _row(bench: Bench, arm: Arm, known: _Known, selected: bool, choice: Choice | None) -> SampleRow:
+    cell, completion, tried, score = known.cell, known.completion, known.tried, known.score
     execution = tried.execution
     turns = (*cell.earlier, completion) if completion else ()
     seconds = _sum(turn.seconds for turn in turns)
@@ -84,7 +127,7 @@ def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, trie
         split=arm.split,
         id=cell.sample.id,
         sample=cell.request.index,
-        selected=True,
+        selected=selected,
         model=bench.model.name,
         policy=arm.policy.name,
         groups=cell.sample.groups,
@@ -120,6 +163,10 @@ def _row(bench: Bench, arm: Arm, cell: Cell, completion: Completion | None, trie
         criteria=score.criteria,
         earlier=tuple(turn.text for turn in cell.earlier),
         likelihoods=_weighed(cell.request, completion),
+        text_sha256=digest_text(completion.text) if completion else None,
+        mean_logprob=completion.mean_logprob if completion else None,
+        reward=completion.reward if completion else None,
+        choice=choice,
     )
 
 

@@ -63,7 +63,7 @@ def turn(schema: str) -> str:
 
 def asked(step: PlannedStep) -> list[str | None]:
     """The schema of each turn's request, along the chat."""
-    work = step.work
+    work = step.benches[0]
     [cell] = cells(work, work.arms[0])
     found = [cell.request]
     while True:
@@ -95,7 +95,7 @@ def test_the_order_of_properties_is_kept() -> None:
 def test_the_lock_says_each_turn_s_format(make: Make) -> None:
     """As digests; `sampling` is how the last turn, which is scored, was asked. A change is the reason of a miss."""
     step = make(f"turns: [{turn(OWN)}, 'and?']", "{temperature: 0.5}")
-    loaded = step.work
+    loaded = step.benches[0]
     [lock] = task_locks(_spec_of(loaded), loaded)
     assert lock.formats == (digest_text(OWN), None)
     assert lock.sampling is not None
@@ -104,7 +104,7 @@ def test_the_lock_says_each_turn_s_format(make: Make) -> None:
     after = make(f"turns: [{turn(LAST)}, 'and?']", "{temperature: 0.5}", before)
     assert after.why == "since the last run: talk: the formats changed"
     assert after.key != step.key
-    [free] = task_locks(_spec_of(loaded), make("turns: ['{{ q }}', 'and?']").work)
+    [free] = task_locks(_spec_of(loaded), make("turns: ['{{ q }}', 'and?']").benches[0])
     assert free.formats == ()
 
 
@@ -118,10 +118,10 @@ def _spec_of(work: Any) -> Any:
 def test_a_format_changes_the_key_of_its_turn_only(make: Make) -> None:
     """The first turn of both is the same question, asked the same way."""
     plain, formatted = make("turns: ['{{ q }}', 'so?']"), make(f"turns: ['{{{{ q }}}}', {turn(OWN)}]")
-    first, same = (next(cells(one.work, one.work.arms[0])) for one in (plain, formatted))
+    first, same = (next(cells(one.benches[0], one.benches[0].arms[0])) for one in (plain, formatted))
     assert first.request.key == same.request.key
     answer = Completion(first.request.key, "{}", "stop", None, "")
-    second, other = following(plain.work, first, answer), following(formatted.work, same, answer)
+    second, other = following(plain.benches[0], first, answer), following(formatted.benches[0], same, answer)
     assert second is not None
     assert other is not None
     assert second.request.prompt == other.request.prompt
@@ -166,7 +166,7 @@ def test_a_missing_package_is_said_before_anything_is_asked(monkeypatch: pytest.
 
 def test_a_newer_version_asks_again(make: Make) -> None:
     """But for answers without a format."""
-    work = make(f"turns: ['{{{{ q }}}}', {turn(OWN)}]").work
+    work = make(f"turns: ['{{{{ q }}}}', {turn(OWN)}]").benches[0]
     newer = replace(work, fingerprint=replace(work.fingerprint, format_parts={"xgrammar": "9"}))
     [cell] = cells(work, work.arms[0])
     assert cell.request.key == next(cells(newer, newer.arms[0])).request.key

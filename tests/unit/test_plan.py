@@ -87,7 +87,7 @@ def test_reference_programs_are_counted(tmp_path: Path, make: Make) -> None:
     assert (asked.references, asked.references_cached) == (2, 0)
     unknown = make(store, "{reference_factor: 4}", None)
     assert (unknown.references, unknown.references_cached) == (2, None)
-    [arm] = asked.work.arms
+    [arm] = asked.benches[0].arms
     first = reference_of(arm, arm.samples[0], "image")
     assert first is not None
     store.put_executions([Execution(first.program.key, "passed", (), cpu_s=0.1)])
@@ -122,7 +122,7 @@ tasks:
         loaded = load_spec(tmp_path / "spec.yaml")
         assert loaded.spec is not None, loaded.diagnostics
         [step] = plan.make(loaded.spec, Sources(store, notify=print, previous=before)).steps
-        [task] = plan.task_locks(loaded.spec, step.work)
+        [task] = plan.task_locks(loaded.spec, step.benches[0])
         return task, step.why
 
     two, _ = locked(2)
@@ -175,12 +175,12 @@ def test_what_is_weighed_is_asked_once_and_costs_no_answer_tokens(tmp_path: Path
     letters, words = step.tasks
     assert (2, 6) == (letters.requests, words.requests)
     assert (5, 600) == (step.continuations, step.max_completion_tokens)
-    lock, other = task_locks(load(tmp_path), step.work)
+    lock, other = task_locks(load(tmp_path), step.benches[0])
     assert (1, None) == (lock.samples, lock.sampling)
     assert other.sampling is not None
     assert (3, 0.7) == (other.samples, other.sampling.temperature)
     again = weighing(tmp_path, store, RECORDED, "' {{ label }}'")
-    assert lock.prompts != task_locks(load(tmp_path), again.work)[0].prompts
+    assert lock.prompts != task_locks(load(tmp_path), again.benches[0])[0].prompts
     store.close()
 
 

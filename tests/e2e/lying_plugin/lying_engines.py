@@ -30,6 +30,9 @@ class Adapter:
 
     def check_weighing(self, model: Model) -> None: ...
 
+    def batched(self, model: Model, answers: int) -> Model:
+        return model
+
     def check_format(self, model: Model, schemas: Sequence[str]) -> dict[str, str]:
         return {}
 

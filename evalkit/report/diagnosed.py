@@ -1,0 +1,85 @@
+"""The diagnoses of a run: made from its rows in the same pass as everything else, and how their tables are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from evalkit.core.diagnosis import Diagnosis, Kind
+from evalkit.core.runfolder import Lock
+from evalkit.core.types import Json, SampleRow
+from evalkit.report import numbers, text
+from evalkit.steps.diagnoses import KINDS, Diagnoser
+
+
+class Diagnoses:
+    """Hands each row to the diagnoses that read its step."""
+
+    def __init__(self, lock: Lock) -> None:
+        self._made: dict[str, Diagnoser] = {one.step: KINDS[one.diagnosis](one) for one in lock.diagnoses}
+        self._readers: dict[str, list[Diagnoser]] = {}
+        for one in lock.diagnoses:
+            for step in set(one.reads.values()):
+                self._readers.setdefault(step, []).append(self._made[one.step])
+
+    def add(self, row: SampleRow) -> None:
+        for reader in self._readers.get(row.step, ()):
+            reader.add(row)
+
+    def results(self) -> dict[str, Diagnosis]:
+        """By the name of the step, in the order of the plan."""
+        return {name: made.result() for name, made in self._made.items()}
+
+
+TITLES = {
+    "consistency": "Consistency",
+    "determinism": "Noise floor",
+    "diversity": "Diversity",
+    "errors": "Failures",
+    "rubric": "What the selector is worth",
+    "sweep": "Sweep",
+}
+
+
+class DiagnosisPage(Struct, frozen=True):
+    """What there is to say of one diagnosis. `figures` are their titles and paths; `undrawn` counts those that could
+    not be drawn here."""
+
+    name: str
+    title: str
+    found: Diagnosis
+    figures: tuple[tuple[str, str], ...]
+    undrawn: int
+
+
+def pages(diagnoses: Mapping[str, Diagnosis], drawn: Mapping[str, str]) -> tuple[DiagnosisPage, ...]:
+    """One for each diagnosis, in the order of the plan."""
+    return tuple(_page(name, found, drawn) for name, found in diagnoses.items())
+
+
+def _page(name: str, found: Diagnosis, drawn: Mapping[str, str]) -> DiagnosisPage:
+    named = {f"{name}-{figure.name}": figure.title for figure in found.figures}
+    figures = tuple((title, drawn[key]) for key, title in named.items() if key in drawn)
+    title = TITLES.get(found.diagnosis, found.diagnosis.capitalize())
+    return DiagnosisPage(name, title, found, figures, len(named) - len(figures))
+
+
+_PRINTED: dict[Kind, Callable[[Json], str]] = {
+    "text": lambda value: text.cell(str(value)),
+    "texts": lambda value: text.cell(", ".join(map(str, value)) or numbers.DASH),
+    "count": numbers.count,
+    "share": numbers.pct,
+    "points": numbers.points,
+    "number": numbers.number,
+    "p": numbers.p,
+    "interval": numbers.interval,
+    "range": numbers.span,
+    "seconds": numbers.seconds,
+    "usd": numbers.usd,
+}
+
+
+def table_cell(value: Json, kind: Kind) -> str:
+    """A raw value of a diagnosis' table in print."""
+    return numbers.DASH if value is None else _PRINTED[kind](value)

@@ -1,0 +1,129 @@
+"""What diagnoses keep of a row: who answered what, as digests, and what became of it. No texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct, field
+
+from evalkit.core.digest import digest
+from evalkit.core.types import SampleRow
+
+WHOLE = ""
+"""The place of all categories together: no category is called so."""
+_SHORT = 16
+_MOST_NAMED = 10
+
+
+class Fact(Struct, frozen=True):
+    """One answer. `text`, `answer` and `behaviour` are digests that are equal where the things are.
+
+    The behaviour of a program is which of its tests pass and how it ends, that of any other answer is the answer that
+    was read in it. `passed` is None where a score is a share or there is none. `value` is the selector's.
+    """
+
+    name: str
+    sample: int
+    selected: bool
+    text: str | None
+    answer: str | None
+    behaviour: str | None
+    score: float | None
+    passed: bool | None
+    value: float | None = None
+    criteria: dict[str, float] = {}
+    temperature: float | None = None
+
+
+class Group(Struct):
+    """The answers to one item, in their order."""
+
+    category: str
+    name: str
+    facts: list[Fact] = field(default_factory=list)
+
+    @property
+    def known(self) -> list[Fact]:
+        """Those that came."""
+        return [fact for fact in self.facts if fact.text is not None]
+
+    @property
+    def judged(self) -> list[Fact]:
+        """Those that passed or failed."""
+        return [fact for fact in self.facts if fact.passed is not None]
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some passed and some failed: only there can a choice matter."""
+        return len({fact.passed for fact in self.judged}) == 2
+
+
+class Groups:
+    """The items of one step by category, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, str, str, str], Group] = {}
+
+    def add(self, row: SampleRow) -> None:
+        """Take a row of the step."""
+        key = (row.category, row.task, row.split, row.id)
+        group = self._groups.setdefault(key, Group(row.category, f"{row.step}/{row.id}"))
+        group.facts.append(fact_of(row))
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self._groups.values())
+
+    def items(self) -> Iterator[tuple[tuple[str, str, str, str], Group]]:
+        """Each item by category, task, split and id."""
+        return iter(self._groups.items())
+
+    def get(self, key: tuple[str, str, str, str]) -> Group | None:
+        return self._groups.get(key)
+
+    def by_category(self) -> dict[str, list[Group]]:
+        """The groups of each category, and of all together where there are several."""
+        found: dict[str, list[Group]] = {}
+        for group in self:
+            found.setdefault(group.category, []).append(group)
+        return found | {WHOLE: list(self)} if len(found) > 1 else found
+
+    @property
+    def whole(self) -> list[Group]:
+        return list(self)
+
+
+def fact_of(row: SampleRow) -> Fact:
+    """What is kept of a row."""
+    return Fact(
+        name=f"{row.step}/{row.id}",
+        sample=row.sample,
+        selected=row.selected,
+        text=_short(row.text),
+        answer=_short(row.answer),
+        behaviour=_behaviour(row),
+        score=row.score,
+        passed={"pass": True, "fail": False}.get(row.outcome),
+        value=row.choice.value if row.choice is not None else None,
+        criteria={name: given.points for name, given in row.choice.criteria.items()} if row.choice is not None else {},
+        temperature=row.effective.temperature if row.effective is not None else None,
+    )
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else digest(text)[:_SHORT]
+
+
+def _behaviour(row: SampleRow) -> str | None:
+    if row.tests_total is None:
+        return _short(row.answer)
+    return digest([row.error_class, [[test.label, test.passed] for test in row.tests]])[:_SHORT]
+
+
+def label(category: str) -> str:
+    """A category's name in a table."""
+    return category or "all"
+
+
+def named(groups: Sequence[Group]) -> tuple[str, ...]:
+    """Names of the first few groups, as `evalkit show` takes them."""
+    return tuple(group.name for group in groups[:_MOST_NAMED])
