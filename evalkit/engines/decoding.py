@@ -1,7 +1,8 @@
 """How the next token is chosen: transformers' own logits processors, seeded numbers, nothing hidden.
 
 A request becomes a `GenerationConfig`; the processors are made from that object alone, and what a completion reports as
-effective is read back from the processors that ran, the format from the grammar that masked their scores. The model's own generation defaults never enter.
+effective is read back from the processors that ran, the format from the grammar that masked their scores. The model's
+own generation defaults never enter.
 
 Source of the draw: the inverse of the cumulative distribution at a uniform number. Each row has its own stream of
 numbers, seeded by (prompt, seed, sample index), so an answer does not depend on its neighbours in the batch, except
