@@ -108,6 +108,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     """What a model would get for one item. `rendered` is None where no model is named.
 
     `max_tokens` and `stop` are the task's, where a policy says nothing else. `continuations` are weighed, not written.
+    `formats` are the schemas that the task has for the answer to each turn, None for none.
     """
 
     task: str
@@ -123,6 +124,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...]
     model: str | None
     rendered: Rendered | None
+    formats: tuple[Json, ...] = ()
 
 
 def shown(project: Project, question: Question, notify: Notify, seed: int = 0) -> Shown:
@@ -154,6 +156,7 @@ def shown(project: Project, question: Question, notify: Notify, seed: int = 0) -
         stop=asked.stop,
         model=question.model,
         rendered=_rendered(question.model, sample.prompt) if question.model is not None else None,
+        formats=tuple(None if schema is None else msgspec.json.decode(schema) for schema in task.formats),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -55,13 +56,23 @@ def show_prompt(shown: Shown) -> None:
         template = shown.rendered.template_sha256
         asked = f"chat template {short(template)}" if template else "plain text"
         section("prompt", shown.rendered.text, f"{numbers.count(shown.rendered.tokens)} tokens, {asked}")
+    _format(shown, 1)
     for number, followup in enumerate(shown.followups, 2):
         section(f"turn {number}", followup, "after the answer to the one before")
+        _format(shown, number)
     for continuation in shown.continuations:
         section("weighed, not written", continuation)
     if shown.rendered is None:
         say("")
         say("Tokens are counted, and the chat template is filled in, once a model is named: --model smollm2-135m.")
+
+
+def _format(shown: Shown, turn: int) -> None:
+    """The schema that the task has for the answer to a turn, one line for each of its keys."""
+    schema = shown.formats[turn - 1] if shown.formats else None
+    if schema is not None:
+        text = json.dumps(schema, indent=2, ensure_ascii=False)
+        section("format", text, f"the answer{f' to turn {turn}' if shown.followups else ''} obeys this JSON Schema")
 
 
 def _messages(shown: Shown) -> None:

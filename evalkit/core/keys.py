@@ -16,12 +16,15 @@ def decisive(sampling: SamplingParams) -> SamplingParams:
     """The parameters that can change the answer, everything else at its default.
 
     A greedy answer takes the most likely token: no seed is drawn from, and top-p, top-k and min-p never remove that
-    token. So `greedy` with seed 1 and `greedy` with seed 2 share their stored answers.
+    token; a format can, and stays. So `greedy` with seed 1 and `greedy` with seed 2 share their stored answers.
     """
     if not sampling.greedy:
         return sampling
     return SamplingParams(
-        repetition_penalty=sampling.repetition_penalty, max_tokens=sampling.max_tokens, stop=sampling.stop
+        repetition_penalty=sampling.repetition_penalty,
+        max_tokens=sampling.max_tokens,
+        stop=sampling.stop,
+        json_schema=sampling.json_schema,
     )
 
 
@@ -29,14 +32,19 @@ def completion_key(fingerprint: Fingerprint, request: Request, salt: str = "") -
     """The address of the completion that a request asks for; its own `key` has no part in it.
 
     Task, item and turn count only for engines that answer by item. Likelihoods depend on no sampling parameter.
-    `salt` tells a deliberately repeated run (`--fresh`) from the one before.
+    A format, and what enforces it, counts where there is one. `salt` tells a deliberately repeated run (`--fresh`) from
+    the one before.
     """
+    sampling = msgspec.structs.asdict(decisive(request.sampling))
+    schema = sampling.pop("json_schema")
     parts: dict[str, object] = {
-        "fingerprint": fingerprint,
+        "fingerprint": {"engine": fingerprint.engine, "parts": fingerprint.parts, "by_item": fingerprint.by_item},
         "prompt": request.prompt,
-        "sampling": decisive(request.sampling),
+        "sampling": sampling,
         "index": request.index,
     }
+    if schema is not None and not request.continuations:
+        parts["format"] = {"json_schema": schema, "parts": fingerprint.format_parts}
     if request.continuations:
         parts |= {"sampling": None, "continuations": request.continuations}
     if fingerprint.by_item:

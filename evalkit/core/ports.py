@@ -64,6 +64,10 @@ class EngineAdapter(Protocol):
     isolated: bool
     """True: `open` runs in a worker process, so that the parent never imports the model library."""
 
+    recorded: bool
+    """True: the answers were given before, and how they were sampled may not be known (`effective` None). Every other
+    engine says of each answer with which parameters it was made."""
+
     def fingerprint(self, model: Model) -> Fingerprint:
         """What decides this model's answers. Cheap, without the model library; may fetch small files.
 
@@ -85,6 +89,13 @@ class EngineAdapter(Protocol):
         Asked before anything is, where a task needs it. As cheap as `fingerprint`.
         """
         ...
+
+    def check_format(self, model: Model, schemas: Sequence[str]) -> dict[str, str]:
+        """What makes this model's answers obey JSON Schemas, each as its text: names and versions, for their keys.
+
+        Asked before anything is, where a bench has a format. Raises PrerequisiteError where a package is missing, and
+        SpecError for a schema that the engine could only obey in part. As cheap as `fingerprint`.
+        """
 
     def batched(self, model: Model, answers: int) -> Model:
         """The same model, to make at most so many answers at a time: its fingerprint is the same, its sums may not "

@@ -77,9 +77,10 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     `origin` is where the rows came from as a portable name (`package name==version member`, `hub id@revision`, a file
     name), `sha256` their digest. `items` are the chosen ids in plan order, `prompts` the digest of all prompts,
     `select` how one of the `samples` answers to an item was picked, None where each counts, `judge` whom it asked,
-    `sampling` what was declared, None where continuations are weighed, for which it means nothing. `shots` are the ids
-    of the rows that stand as examples in any of the prompts, with the origin and digest of their split; `shots_each` of
-    them stand in each.
+    `sampling` what was declared for the last turn, None where continuations are weighed, for which it means nothing.
+    `formats` are the digests of the schemas that the answer to each turn was made to obey, None for a free one; empty
+    where all are. `shots` are the ids of the rows that stand as examples in any of the prompts, with the origin and
+    digest of their split; `shots_each` of them stand in each.
 
     `route` names the route that `model` is a part of: by rules the items are those of this model; of the second model
     of an escalation they are all that may get there, and the samples say which did.
@@ -106,6 +107,7 @@ class TaskLock(Struct, frozen=True, kw_only=True):
     shots_sha256: str = ""
     judge: JudgeLock | None = None
     route: str = ""
+    formats: tuple[str | None, ...] = ()
 
 
 class TrainingCategory(Struct, frozen=True, kw_only=True):

@@ -55,7 +55,11 @@ class Prompt(Struct, frozen=True):
 
 
 class SamplingParams(Struct, frozen=True):
-    """How tokens are drawn. The defaults are greedy; `top_k` 0 and `min_p` 0.0 mean off."""
+    """How tokens are drawn. The defaults are greedy; `top_k` 0 and `min_p` 0.0 mean off.
+
+    `json_schema` is a schema that the answer is made to obey, as JSON text without white space; None leaves the answer
+    free. Its keys keep their order: that of the properties is the order in which the answer has them.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -65,6 +69,7 @@ class SamplingParams(Struct, frozen=True):
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     seed: int = 0
+    json_schema: str | None = None
 
     @property
     def greedy(self) -> bool:
@@ -91,12 +96,14 @@ class Model(Struct, frozen=True):
 class Fingerprint(Struct, frozen=True):
     """What decides a model's answers besides prompt and sampling: versions, weights, template, dtype.
 
-    `by_item` is true for engines whose answer depends on the sample's id, not only on its prompt.
+    `by_item` is true for engines whose answer depends on the sample's id, not only on its prompt. `format_parts` decide
+    only the answers that are made to obey a schema: what does that, and its version.
     """
 
     engine: str
     parts: dict[str, str]
     by_item: bool = False
+    format_parts: dict[str, str] = {}
 
 
 class Sample(Struct, frozen=True):

@@ -1,7 +1,8 @@
 """How the next token is chosen: transformers' own logits processors, seeded numbers, nothing hidden.
 
 A request becomes a `GenerationConfig`; the processors are made from that object alone, and what a completion reports as
-effective is read back from the processors that ran. The model's own generation defaults never enter.
+effective is read back from the processors that ran, the format from the grammar that masked their scores. The model's
+own generation defaults never enter.
 
 Source of the draw: the inverse of the cumulative distribution at a uniform number. Each row has its own stream of
 numbers, seeded by (prompt, seed, sample index), so an answer does not depend on its neighbours in the batch, except
@@ -12,6 +13,7 @@ float32, more in bfloat16).
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from evalkit.core.digest import digest
@@ -20,6 +22,8 @@ from evalkit.core.types import Json, SamplingParams
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from evalkit.engines.grammar import Grammar, Place
 
 _SEED_DIGITS = 16
 
@@ -52,9 +56,13 @@ def generation_config(sampling: SamplingParams) -> Json:
 
 
 class Decoder:
-    """One set of sampling parameters at work. `max_tokens` and `stop` are what the sampler obeys."""
+    """One set of sampling parameters at work. `max_tokens` and `stop` are what the sampler obeys.
 
-    def __init__(self, config: Json) -> None:
+    `grammar` masks what would break a format, before any other processor sees the scores; None where answers are free.
+    """
+
+    def __init__(self, config: Json, grammar: Grammar | None = None) -> None:
+        self.grammar = grammar
         self.greedy: bool = not config.do_sample
         self.max_tokens: int = config.max_new_tokens
         self.stop: tuple[str, ...] = tuple(config.stop_strings or ())
@@ -69,14 +77,21 @@ class Decoder:
         """Whether `choose` looks at the tokens so far."""
         return bool(self._penalties)
 
-    def choose(self, logits: Tensor, history: Tensor | None, uniforms: list[float]) -> tuple[list[int], list[float]]:
+    def choose(
+        self,
+        logits: Tensor,
+        history: Tensor | None,
+        uniforms: list[float],
+        places: Sequence[Place | None] = (),
+    ) -> tuple[list[int], list[float]]:
         """The next token of each row and its log-probability under the model itself, before any processor.
 
-        `logits` is (rows, vocabulary) in float32, `history` (rows, columns) of token ids, `uniforms` one number a row.
+        `logits` is (rows, vocabulary) in float32, `history` (rows, columns) of token ids, `uniforms` one number a row,
+        `places` each row's place in the grammar where there is one.
         """
         import torch
 
-        scores = logits
+        scores = logits if self.grammar is None else self.grammar.masked(logits, places)
         for processor in (*self._penalties, *self._warpers):
             scores = processor(history, scores)
         chosen = scores.argmax(-1) if self.greedy else _draw(scores, uniforms)
@@ -99,6 +114,7 @@ class Decoder:
             max_tokens=self.max_tokens,
             stop=self.stop,
             seed=seed,
+            json_schema=None if self.grammar is None else self.grammar.schema,
         )
 
 

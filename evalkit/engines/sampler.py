@@ -23,6 +23,7 @@ from evalkit.engines.decoding import Decoder, generation_config, uniform_stream
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from evalkit.engines.grammar import Grammars, Place
     from evalkit.engines.kvcache import Memory
 
 _REFILL_SHARE = 8
@@ -43,12 +44,16 @@ class Codec(Protocol):
 
 @dataclass
 class _Row:
-    """One answer as it grows. `limit` is `max_tokens`, or less where the model's context ends before that."""
+    """One answer as it grows. `limit` is `max_tokens`, or less where the model's context ends before that.
+
+    `place` is where it stands in the grammar of its format; None where it is free.
+    """
 
     group: Group
     request: Request
     stream: Random
     limit: int
+    place: Place | None = None
     ids: list[int] = field(default_factory=list)
     drawn: int = 0
     logprob: float = 0.0
@@ -57,13 +62,19 @@ class _Row:
 
 
 class Sampler:
-    """Answers groups of requests with one model. `context` is the most columns the model was made for, or None."""
+    """Answers groups of requests with one model. `context` is the most columns the model was made for, or None.
 
-    def __init__(self, model: Json, codec: Codec, budget: Budget, context: int | None) -> None:
+    `grammars` makes formats hold; without it there are none.
+    """
+
+    def __init__(
+        self, model: Json, codec: Codec, budget: Budget, context: int | None, grammars: Grammars | None = None
+    ) -> None:
         self.model = model
         self.codec = codec
         self.budget = budget
         self.context = context
+        self.grammars = grammars
 
     def generate(self, groups: Iterable[Group]) -> Iterator[Completion | Void]:
         """One answer for each request, in the order in which they finish."""
@@ -80,7 +91,10 @@ class Sampler:
     def _drain(self, queue: Queue) -> Iterator[Completion | Void]:
         import torch
 
-        decoder = Decoder(generation_config(queue.groups[0].sampling))
+        sampling = queue.groups[0].sampling
+        schema, grammars = sampling.json_schema, self.grammars
+        grammar = grammars.of(schema) if grammars is not None and schema is not None else None
+        decoder = Decoder(generation_config(sampling), grammar)
         batch = _Batch(self, decoder)
         while queue or batch.live:
             try:
@@ -214,7 +228,8 @@ class _Batch:
     def _choose(self, logits: Tensor, rows: Sequence[_Row | None]) -> list[tuple[int, float]]:
         history = _history(rows, logits) if self.decoder.needs_history else None
         uniforms = [0.0 if row is None or self.decoder.greedy else row.stream.random() for row in rows]
-        return list(zip(*self.decoder.choose(logits, history, uniforms), strict=True))
+        places = [None if row is None else row.place for row in rows]
+        return list(zip(*self.decoder.choose(logits, history, uniforms, places), strict=True))
 
     def _take_over(
         self, slots: Iterable[int], chosen: list[tuple[int, float]], seconds: float
@@ -240,6 +255,8 @@ class _Batch:
 
     def _end_of(self, row: _Row, token: int) -> FinishReason | None:
         codec = self.sampler.codec
+        if row.place is not None:
+            row.place.accept(token)
         if token in codec.stop_ids:
             return "stop"
         row.ids.append(token)
@@ -274,7 +291,8 @@ class _Batch:
         if context is not None:
             limit = min(limit, context - group.tokens)
         stream = uniform_stream(digest_text(group.prompt), request.sampling.seed, request.index)
-        return _Row(group, request, stream, limit)
+        grammar = self.decoder.grammar
+        return _Row(group, request, stream, limit, grammar.begin() if grammar is not None else None)
 
     def _close_gaps(self) -> None:
         kept = [slot for slot, row in enumerate(self.slots) if row is not None]

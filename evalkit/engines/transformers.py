@@ -19,6 +19,8 @@ from evalkit.core.ports import Notify, Rendered
 from evalkit.core.types import Completion, Fingerprint, Json, Model, Prompt, Request, Void
 from evalkit.engines import chat, device, weights
 from evalkit.engines.batching import Budget, Group, questions
+from evalkit.engines.enforced import check_enforced
+from evalkit.engines.grammar import GRAMMAR_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +32,7 @@ _SAMPLER = "1"
 """Raise it when what the sampler answers or the weigher says changes: what is stored of the old is then not taken for
 the new one's."""
 _OPTIONS = {"rows": "answers generated at a time", "tokens": "tokens held in memory", "threads": "CPU threads"}
+_EXTRAS = {"peft": "train", "xgrammar": "structured"}
 _GIB = 1 << 30
 
 
@@ -37,6 +40,7 @@ class TransformersAdapter:
     """Registered as `transformers`."""
 
     isolated = True
+    recorded = False
 
     def fingerprint(self, model: Model) -> Fingerprint:
         """Weights, tokenizer, template, adapter, library versions, dtype and kind of device.
@@ -82,6 +86,13 @@ class TransformersAdapter:
     def check_weighing(self, model: Model) -> None:
         """Every model that is loaded here can."""
 
+    def check_format(self, model: Model, schemas: Sequence[str]) -> dict[str, str]:
+        """The version of xgrammar, and of how it is used here; a schema that it would only obey in part is an error."""
+        _require("xgrammar")
+        for schema in schemas:
+            check_enforced(schema)
+        return {"xgrammar": _version("xgrammar") or "", "grammar": GRAMMAR_VERSION}
+
     def batched(self, model: Model, answers: int) -> Model:
         return replace(model, options={**model.options, "rows": answers})
 
@@ -111,6 +122,7 @@ class TransformersEngine:
 
     def __init__(self, model: Model, loaded: Json, tokenizer: Json, options: dict[str, int]) -> None:
         from evalkit.engines.codec import TokenizerCodec
+        from evalkit.engines.grammar import Grammars
         from evalkit.engines.sampler import Sampler
         from evalkit.engines.weigher import Weigher
 
@@ -119,7 +131,8 @@ class TransformersEngine:
         self.codec = TokenizerCodec(tokenizer, loaded)
         context = getattr(loaded.config.get_text_config(decoder=True), "max_position_embeddings", None)
         budget = budget_for(loaded, options)
-        self.sampler: Sampler = Sampler(loaded, self.codec, budget, context)
+        grammars = Grammars(tokenizer, loaded, self.codec.stop_ids)
+        self.sampler: Sampler = Sampler(loaded, self.codec, budget, context, grammars)
         self.weigher: Weigher = Weigher(loaded, budget, context)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
@@ -227,7 +240,7 @@ def _version(package: str) -> str | None:
 
 def _require(package: str) -> None:
     if _version(package) is None:
-        extra = "train" if package == "peft" else "transformers"
+        extra = _EXTRAS.get(package, "transformers")
         raise PrerequisiteError(f"the package {package} is not installed", hint=f"pip install 'evalkit-spec[{extra}]'")
 
 

@@ -42,7 +42,7 @@ def _signature(bench: Bench) -> object:
             arm.split,
             arm.sha256,
             frozenset(sample.id for sample in arm.samples),
-            None if arm.weighs else decisive(arm.sampling),
+            None if arm.weighs else tuple(map(decisive, arm.turns or (arm.sampling,))),
             _counted(bench, arm),
         )
         for arm in bench.arms

@@ -55,6 +55,9 @@ def judge_name(spec: Spec, policy: Policy) -> str | None:
 
 
 def _sampling(policy: Policy) -> SamplingParams:
+    if policy.json_schema is not None:
+        message = f"policy '{policy.name}' has a `format`, and a judge answers with a word"
+        raise SpecError(message, hint="give the judge a policy without one")
     return SamplingParams(
         temperature=policy.temperature,
         top_p=policy.top_p,

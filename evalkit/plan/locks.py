@@ -13,10 +13,13 @@ from evalkit.spec.model import Spec, Task
 from evalkit.steps.bench import Arm, Bench
 from evalkit.tasks.samples import shape
 
+_TOLD = tuple(name for name in SamplingParams.__struct_fields__ if name != "json_schema")
+"""Sampling parameters whose values fit into a sentence."""
+
 
 def model_lock(bench: Bench) -> ModelLock:
     """What decides the model's answers."""
-    return ModelLock(engine=bench.fingerprint.engine, parts=dict(bench.fingerprint.parts))
+    return ModelLock(engine=bench.fingerprint.engine, parts=bench.fingerprint.parts | bench.fingerprint.format_parts)
 
 
 def task_locks(spec: Spec, bench: Bench) -> tuple[TaskLock, ...]:
@@ -40,7 +43,7 @@ def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
         policy=arm.policy.name,
         samples=1 if weighs else arm.policy.answers,
         select=arm.policy.select,
-        sampling=None if weighs else arm.sampling,
+        sampling=None if weighs else arm.asked(-1),
         source=task.source,
         license=task.license,
         shots=drawn.shots,
@@ -49,6 +52,7 @@ def _task_lock(task: Task, bench: Bench, arm: Arm) -> TaskLock:
         shots_sha256=arm.shots_sha256,
         judge=judge_lock(arm),
         route=bench.route,
+        formats=tuple(schema and digest_text(schema) for schema in arm.schemas),
     )
 
 
@@ -70,7 +74,7 @@ def why(spec: Spec, bench: Bench, tasks: Sequence[PlannedTask], before: Lock | N
 
 def _model_changes(bench: Bench, before: Lock) -> Iterator[str]:
     old = before.models.get(bench.model.name)
-    for name, new in sorted(bench.fingerprint.parts.items()):
+    for name, new in sorted(model_lock(bench).parts.items()):
         if old is None or old.parts.get(name) != new:
             yield f"{bench.model.name}: {name} changed" if old else f"{bench.model.name} is new"
             if old is None:
@@ -102,7 +106,9 @@ def _task_change(new: TaskLock, old: TaskLock) -> Iterator[str]:
         yield "the prompts changed"
     if (new.sampling is None) != (old.sampling is None):
         yield "answers are now generated" if old.sampling is None else "continuations are now weighed"
-    for name in SamplingParams.__struct_fields__ if new.sampling and old.sampling else ():
+    if new.formats != old.formats:
+        yield "the formats changed"
+    for name in _TOLD if new.sampling and old.sampling else ():
         then, this = getattr(old.sampling, name), getattr(new.sampling, name)
         if then != this:
             yield f"{name} changed from {then} to {this}"

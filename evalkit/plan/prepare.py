@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from evalkit.core import registry
 from evalkit.core.errors import SpecError
 from evalkit.core.ports import EngineAdapter, Scorer
@@ -11,8 +13,9 @@ from evalkit.core.types import Fingerprint, Json, Limits, Model, Sample
 from evalkit.plan.judging import judge_of
 from evalkit.plan.planned import Sources
 from evalkit.plan.routes import routed, selector_of
-from evalkit.spec.model import BenchStep, Spec, TaskUse, sampling
+from evalkit.spec.model import BenchStep, Spec, TaskUse, sampling, turns
 from evalkit.steps.bench import Arm, Bench
+from evalkit.steps.formats import format_parts
 from evalkit.tasks.datasets import read_rows
 from evalkit.tasks.samples import check, samples
 from evalkit.tasks.shots import shots_of
@@ -33,8 +36,9 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
         if name not in fingerprints:
             fingerprints[name] = adapter.fingerprint(model)
         _check_weighing(adapter, model, asked)
+        fingerprint = replace(fingerprints[name], format_parts=format_parts(model, asked))
         model = model if step.batch is None else adapter.batched(model, step.batch)
-        return Bench(step, model, fingerprints[name], asked, salt, spec.cost.get("gpu_hour"))
+        return Bench(step, model, fingerprint, asked, salt, spec.cost.get("gpu_hour"))
 
     if step.model in spec.routes:
         return routed(spec, step.model, arms, bench, sources.notify)
@@ -92,6 +96,7 @@ def _arm(spec: Spec, step: BenchStep, use: TaskUse, known: tuple[Sources, dict[s
         samples=chosen,
         policy=policy,
         sampling=sampling(policy, task),
+        turns=turns(policy, task) if task.formats else (),
         scorer=scorer,
         origin=rows.origin,
         sha256=rows.sha256,

@@ -12,7 +12,7 @@ from evalkit.core.ports import Notify, Selector
 from evalkit.core.routing import Escalation
 from evalkit.core.types import Json
 from evalkit.plan.judging import judge_name
-from evalkit.spec.model import Policy, Spec, sampling
+from evalkit.spec.model import Policy, Spec, sampling, turns
 from evalkit.steps.bench import Arm, Bench, Gate
 from evalkit.steps.routing import partition
 
@@ -47,8 +47,15 @@ def _asked_by(spec: Spec, name: str, arm: Arm) -> Arm:
     if policy.select is not None and judge_name(spec, policy) is not None:
         message = f"`then_policy` '{name}' asks a judge, which is not yet available there"
         raise SpecError(message, hint="let a rubric or the majority pick")
-    drawn = sampling(policy, spec.tasks[arm.task])
-    return replace(arm, policy=policy, sampling=drawn, selector=selector_of(policy, spec), judge=None)
+    task = spec.tasks[arm.task]
+    return replace(
+        arm,
+        policy=policy,
+        sampling=sampling(policy, task),
+        turns=turns(policy, task) if task.formats else (),
+        selector=selector_of(policy, spec),
+        judge=None,
+    )
 
 
 def _rubric(spec: Spec, when: Escalation) -> Selector | None:

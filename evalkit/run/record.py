@@ -35,6 +35,7 @@ from evalkit.core.runfolder import (
     SPEC,
     DiagnosisLock,
     Lock,
+    ModelLock,
     RunRecord,
     TrainingLock,
 )
@@ -184,11 +185,7 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
     return Lock(
         spec=spec_sha256,
         tasks=tuple(task for part in plan.parts for task in task_locks(plan.spec, part)),
-        models={
-            name: lock
-            for bench in plan.benches
-            for name, lock in {**judges_of(bench), bench.model.name: model_lock(bench)}.items()
-        },
+        models=_models(plan),
         sandbox=sandbox.identity or None,
         sandbox_parts=sandbox.parts,
         packages=packages(),
@@ -213,6 +210,18 @@ def _diagnosis_lock(step: DiagnoseStep, training: TrainingLock | None) -> Diagno
         options=step.options,
         training=training,
     )
+
+
+def _models(plan: Plan) -> dict[str, ModelLock]:
+    """Each model with all that decided answers of its: what enforces a format is known to the steps that have one."""
+    found: dict[str, ModelLock] = {}
+    for bench in plan.benches:
+        lock = model_lock(bench)
+        for name, judge in judges_of(bench).items():
+            found.setdefault(name, judge)
+        known = found.get(bench.model.name, lock)
+        found[bench.model.name] = msgspec.structs.replace(lock, parts=known.parts | lock.parts)
+    return found
 
 
 def pretty(value: object) -> bytes:

@@ -28,6 +28,8 @@ from evalkit.run import frames
 _REQUESTS_A_FRAME = 256
 _DEATHS_ALLOWED = 1
 _CLOSE_S = 10.0
+_SHOWN = 100
+"""Characters of a parameter's value in a message; a format can be long."""
 _TAIL_LINES = 5
 _TAIL_BYTES = 4096
 
@@ -36,15 +38,19 @@ def open_engine(model: Model, notify: Notify) -> Engine:
     """The engine for a model; nothing is loaded before the first request."""
     adapter: EngineAdapter = registry.load("engines", model.engine)
     if adapter.isolated:
-        return CheckedEngine(IsolatedEngine(model, notify))
-    return CheckedEngine(_LazyEngine(lambda: adapter.open(model, notify)))
+        return CheckedEngine(IsolatedEngine(model, notify), recorded=adapter.recorded)
+    return CheckedEngine(_LazyEngine(lambda: adapter.open(model, notify)), recorded=adapter.recorded)
 
 
 class CheckedEngine:
-    """Holds any engine to the port: one answer for each request, made with the parameters that were asked for."""
+    """Holds any engine to the port: one answer for each request, made with the parameters that were asked for.
 
-    def __init__(self, inner: Engine) -> None:
+    Only of answers that were `recorded` it may be unknown how they were made.
+    """
+
+    def __init__(self, inner: Engine, *, recorded: bool = False) -> None:
         self.inner = inner
+        self.recorded = recorded
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
         """As the port says. Requests with equal keys are asked once and answered each."""
@@ -55,7 +61,8 @@ class CheckedEngine:
             if request is None:
                 raise ContractError(f"the engine gave an answer that was not asked for, or twice: {answer.key}")
             if isinstance(answer, Completion):
-                _check_effective(request, answer)
+                if answer.effective is not None or not (self.recorded or request.continuations):
+                    _check_effective(request, answer)
                 _check_likelihoods(request, answer)
             for _ in range(times[answer.key]):
                 yield answer
@@ -67,12 +74,17 @@ class CheckedEngine:
 
 
 def _check_effective(request: Request, completion: Completion) -> None:
-    """Recorded answers have unknown parameters, likelihoods none; other answers must have used the declared ones."""
+    """Every parameter that can change the answer is the declared one, the format of the answer included."""
     if completion.effective is None:
-        return
+        raise ContractError(
+            f"the engine does not say with which sampling parameters it answered (item {request.item} of "
+            f"{request.task})",
+            hint="an engine gives `effective` with every answer, read back from what it used; only one whose answers "
+            "are `recorded` may leave it out",
+        )
     declared, effective = decisive(request.sampling), decisive(completion.effective)
     different = [
-        f"{name}: {getattr(declared, name)!r} was asked for, {getattr(effective, name)!r} was used"
+        f"{name}: {getattr(declared, name)!r:.{_SHOWN}} was asked for, {getattr(effective, name)!r:.{_SHOWN}} was used"
         for name in declared.__struct_fields__
         if getattr(declared, name) != getattr(effective, name)
     ]

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from evalkit import __version__, assets
 from evalkit.core import registry
 from evalkit.spec.diagnostics import Diagnostics
-from evalkit.spec.expand_policies import is_inline
-from evalkit.spec.nodes import Node, Path, walk
+from evalkit.spec.nodes import Node, Path
 
 _VERBS = ("judge", "distil", "train")
 _DIAGNOSES = ("ties",)
 _SECTIONS = ("budget",)
-_POLICY_KEYS = ("format",)
 _STEP_KEYS = ("when", "require")
 _EXPECTING = ("bench", "compare")
 _JUDGE_KEYS = ("swap", "retest")
@@ -24,9 +22,6 @@ def check(root: Node, diagnostics: Diagnostics) -> None:
     """Say what in a document of right shape has to wait for a later version."""
     for section in _SECTIONS:
         _refuse(root, (), section, f"`{section}`", diagnostics)
-    for path, policy in _policies(root):
-        for key in _POLICY_KEYS:
-            _refuse(policy, path, key, f"`{key}` in a policy", diagnostics)
     for path, model in _models(root):
         _check_engine(model, path, diagnostics)
     for name, judge in _entries(root, "judges"):
@@ -73,21 +68,6 @@ def _refuse(node: Node, path: Path, key: str, what: str, diagnostics: Diagnostic
 
 def _later(what: str) -> str:
     return f"{what} is not yet available in evalkit {'.'.join(__version__.split('.')[:2])}"
-
-
-def _policies(root: Node) -> Iterator[tuple[Path, Node]]:
-    if "policy" in root.map:
-        yield ("policy",), root.map["policy"]
-    for name, policy in _entries(root, "policies"):
-        yield ("policies", name), policy
-    for name, step in _entries(root, "steps"):
-        own = step.get("policy") if "bench" in step.map else None
-        if own is not None and is_inline(own):
-            yield ("steps", name, "policy"), own
-    for section in ("suite", "suites"):
-        for path, use in walk(root.get(section) or Node({})):
-            if "task" in use.map and "policy" in use.map:
-                yield (section, *path, "policy"), use.map["policy"]
 
 
 def _models(root: Node) -> Iterator[tuple[Path, Node]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evalkit.core.types import Json
+from evalkit.spec import formats
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.nodes import Node, Path, Place, default, derived
 
@@ -17,7 +18,7 @@ _DEFAULTS: dict[str, Json] = {
     "stop": [],
     "samples": 1,
 }
-_SAMPLING = frozenset({*_DEFAULTS, "greedy", "max_tokens", "best_of", "sweep"})
+_SAMPLING = frozenset({*_DEFAULTS, "greedy", "max_tokens", "best_of", "sweep", "format"})
 """A step's `policy` with one of these keys is a policy, not a map of categories; the schema lists them too."""
 _PICKERS = ("by", "rubric", "judge")
 _WHOLE = frozenset({"top_k", "max_tokens", "seed", "samples", "best_of"})
@@ -89,6 +90,8 @@ class Policies:
     def _long(self, node: Node, path: Path) -> Node:
         given = node.map
         self._check_greedy(node, path)
+        if "format" in given:
+            formats.check(given["format"], (*path, "format"), self._diagnostics)
         entries = {key: _normal(key, child) for key, child in given.items() if key != "greedy"}
         entries.setdefault("seed", self._seed)
         for key, value in _DEFAULTS.items():

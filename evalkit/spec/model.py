@@ -38,7 +38,10 @@ class TaskUse(Struct, frozen=True):
 
 class Policy(Struct, frozen=True):
     """How a model is asked: `samples` answers to each item, each of which counts, or `best_of` candidates, of which
-    `select` picks the one that counts. `max_tokens` None leaves it to the task."""
+    `select` picks the one that counts. `max_tokens` None leaves it to the task.
+
+    `json_schema` is the text of a schema that every answer obeys, unless the task has another for its turn.
+    """
 
     name: str
     temperature: float = 0.0
@@ -52,6 +55,7 @@ class Policy(Struct, frozen=True):
     samples: int = 1
     best_of: int | None = None
     select: Select | None = None
+    json_schema: str | None = None
 
     @property
     def answers(self) -> int:
@@ -228,7 +232,9 @@ class Task(Struct, frozen=True):
     name → the row's field.
     `id`, `prompt`, `system` and each message are Jinja2 templates over the row. `score` is the scorer's
     name and its options. `intro` is a template before the examples of a `text`. `followups` are the templates of the
-    user's later turns. `folder` is where the file stood: relative data files are looked for there first.
+    user's later turns. `formats` are the schemas that the answer to each turn obeys, as texts, None where the policy
+    decides; empty where it decides of all. `folder` is where the file stood: relative data files are looked for there
+    first.
     """
 
     name: str
@@ -253,6 +259,7 @@ class Task(Struct, frozen=True):
     intro: str | None = None
     join: Join | None = None
     followups: tuple[str, ...] = ()
+    formats: tuple[str | None, ...] = ()
 
     @property
     def splits(self) -> list[str]:
@@ -266,8 +273,10 @@ class Task(Struct, frozen=True):
         return replace(self.shots, n=n) if n else None
 
 
-def sampling(policy: Policy, task: Task) -> SamplingParams:
-    """What a policy means for one task: the task gives `max_tokens` and extra stops where the policy is silent."""
+def sampling(policy: Policy, task: Task, turn: int = 0) -> SamplingParams:
+    """What a policy means for one turn of a task: the task gives `max_tokens` and extra stops where the policy is
+    silent, and a format of its own wins over the policy's."""
+    own = task.formats[turn] if task.formats else None
     return SamplingParams(
         temperature=policy.temperature,
         top_p=policy.top_p,
@@ -277,4 +286,10 @@ def sampling(policy: Policy, task: Task) -> SamplingParams:
         max_tokens=task.max_tokens if policy.max_tokens is None else policy.max_tokens,
         stop=tuple(dict.fromkeys((*policy.stop, *task.stop))),
         seed=policy.seed,
+        json_schema=policy.json_schema if own is None else own,
     )
+
+
+def turns(policy: Policy, task: Task) -> tuple[SamplingParams, ...]:
+    """How each turn of a task is asked, in their order."""
+    return tuple(sampling(policy, task, turn) for turn in range(1 + len(task.followups)))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from evalkit.core import registry
 from evalkit.core.errors import EvalkitError, PrerequisiteError
 from evalkit.core.types import Json, Message
+from evalkit.spec import formats
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import DataSource, Join, RowRange, Shots, Task
 from evalkit.spec.nodes import Node, Place, Span
@@ -55,7 +57,8 @@ def build(root: Node, name: str, folder: Path, at: NodePath, diagnostics: Diagno
         shots=_shots(plain),
         intro=plain.get("intro"),
         join=Join(**plain["join"]) if "join" in plain else None,
-        followups=tuple(plain.get("turns", ())[1:]),
+        followups=tuple(_asked(turn) for turn in plain.get("turns", ())[1:]),
+        formats=_formats(plain.get("turns", ())),
     )
 
 
@@ -80,12 +83,23 @@ def _messages(plain: Json) -> tuple[Message, ...]:
     system = [Message("system", plain["system"])] if "system" in plain else []
     begun = [Message("assistant", plain["prefill"])] if "prefill" in plain else []
     if "turns" in plain:
-        return (*system, Message("user", plain["turns"][0]))
+        return (*system, Message("user", _asked(plain["turns"][0])))
     if "prompt" in plain:
         return (*system, Message("user", plain["prompt"]), *begun)
     if "messages" in plain:
         return (*system, *(Message(**message) for message in plain["messages"]), *begun)
     return ()
+
+
+def _asked(turn: Json) -> str:
+    asked: str = turn["ask"] if isinstance(turn, dict) else turn
+    return asked
+
+
+def _formats(turns: Sequence[Json]) -> tuple[str | None, ...]:
+    """The schema of each turn; empty where none has one."""
+    own = tuple(turn.get("format") if isinstance(turn, dict) else None for turn in turns)
+    return tuple(format_ and formats.text(format_) for format_ in own) if any(own) else ()
 
 
 def _shots(plain: Json) -> Shots | None:
@@ -148,7 +162,8 @@ def _check_form(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
 
 
 def _check_single_turn(root: Node, at: NodePath, diagnostics: Diagnostics) -> None:
-    if "turns" in root.map and len(root.map["turns"].items) == 1:
+    turns = root.map["turns"].items if "turns" in root.map else []
+    if len(turns) == 1 and "format" not in turns[0].map:
         message = "a chat of one question is no chat of several `turns`"
         diagnostics.error(root.map["turns"].place, (*at, "turns"), message, hint="write it as `prompt`", at_key=True)
 
@@ -214,11 +229,20 @@ def _check_templates(root: Node, at: NodePath, diagnostics: Diagnostics) -> None
         _check_template(root.map["shots"].map["answer"], (*at, "shots", "answer"), diagnostics)
     turns = root.map.get("turns")
     for index, turn in enumerate(turns.items if turns else []):
-        _check_template(turn, (*at, "turns", index), diagnostics)
+        _check_turn(turn, (*at, "turns", index), diagnostics)
     messages = root.map.get("messages")
     for index, message in enumerate(messages.items if messages else []):
         _check_template(message.map["content"], (*at, "messages", index, "content"), diagnostics)
     _check_options(root.map["score"], (*at, "score"), diagnostics)
+
+
+def _check_turn(turn: Node, path: NodePath, diagnostics: Diagnostics) -> None:
+    if not turn.is_map:
+        _check_template(turn, path, diagnostics)
+        return
+    _check_template(turn.map["ask"], (*path, "ask"), diagnostics)
+    if "format" in turn.map:
+        formats.check(turn.map["format"], (*path, "format"), diagnostics)
 
 
 def _check_options(node: Node, path: NodePath, diagnostics: Diagnostics) -> None:

@@ -9,6 +9,7 @@ from evalkit.core.expectation import Condition
 from evalkit.core.routing import Escalation, Route, RouteRule
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Model
+from evalkit.spec import formats
 from evalkit.spec.model import (
     BenchStep,
     DiagnoseStep,
@@ -112,9 +113,10 @@ def _sample(sample: Json) -> SampleRule | None:
 
 
 def _policy(name: str, policy: Json) -> Policy:
-    settings = {key: value for key, value in policy.items() if key not in ("stop", "select", "meta")}
+    settings = {key: value for key, value in policy.items() if key not in ("stop", "select", "format", "meta")}
+    schema = formats.text(policy["format"]) if "format" in policy else None
     select = Select(**policy["select"]) if "select" in policy else None
-    return Policy(name=name, stop=tuple(policy["stop"]), select=select, **settings)
+    return Policy(name=name, stop=tuple(policy["stop"]), select=select, json_schema=schema, **settings)
 
 
 def _judge(name: str, judge: Json) -> JudgeRule:

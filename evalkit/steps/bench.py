@@ -39,8 +39,9 @@ _Item = TypeVar("_Item")
 class Arm(Struct, frozen=True):
     """One task of a bench, ready to be asked: its samples, its sampling, its scorer.
 
-    `origin` says in words where the rows came from, `sha256` is their digest; `shots_*` of the examples' rows.
-    `judge` answers what the `selector` asks.
+    `turns` say how each turn is asked where they differ; empty where `sampling` holds for all. `origin` says in words
+    where the rows came from, `sha256` is their digest; `shots_*` of the examples' rows. `judge` answers what the
+    `selector` asks.
     """
 
     category: str
@@ -56,6 +57,17 @@ class Arm(Struct, frozen=True):
     shots_sha256: str = ""
     selector: Selector | None = None
     judge: Judge | None = None
+    turns: tuple[SamplingParams, ...] = ()
+
+    def asked(self, turn: int) -> SamplingParams:
+        """How one turn is asked."""
+        return self.turns[turn] if self.turns else self.sampling
+
+    @property
+    def schemas(self) -> tuple[str | None, ...]:
+        """The schema that the answer to each turn is made to obey; empty where all answers are free."""
+        found = tuple(one.json_schema for one in self.turns or (self.sampling,))
+        return found if any(schema is not None for schema in found) else ()
 
     @property
     def weighs(self) -> bool:
@@ -97,12 +109,14 @@ class Bench(Struct, frozen=True):
 class Cell(Struct, frozen=True):
     """One completion's place: the sample it answers and the request that asks for it.
 
-    `earlier` are the answers of the turns before, which the request's prompt holds.
+    `earlier` are the answers of the turns before, which the request's prompt holds. `turns` say how each turn is asked,
+    as its arm has it.
     """
 
     sample: Sample
     request: Request
     earlier: tuple[Completion, ...] = ()
+    turns: tuple[SamplingParams, ...] = ()
 
     @property
     def last(self) -> bool:
@@ -119,10 +133,10 @@ def cells(bench: Bench, arm: Arm) -> Iterator[Cell]:
         weighed = arm.scorer.continuations(sample)
         for index in range(1 if weighed else arm.policy.answers):
             request = Request(
-                "", sample.task, sample.id, sample.prompt, arm.sampling, index, continuations=tuple(weighed)
+                "", sample.task, sample.id, sample.prompt, arm.asked(0), index, continuations=tuple(weighed)
             )
             key = completion_key(bench.fingerprint, request, bench.salt)
-            yield Cell(sample, msgspec.structs.replace(request, key=key))
+            yield Cell(sample, msgspec.structs.replace(request, key=key), turns=arm.turns)
 
 
 class Trial(Struct, frozen=True):

@@ -24,14 +24,17 @@ def following(bench: Bench, cell: Cell, answer: Completion) -> Cell | None:
         return None
     request = _next_request(cell, (Message("assistant", answer.text),))
     key = completion_key(bench.fingerprint, request, bench.salt)
-    return Cell(cell.sample, msgspec.structs.replace(request, key=key), (*cell.earlier, answer))
+    request = msgspec.structs.replace(request, key=key)
+    return Cell(cell.sample, request, (*cell.earlier, answer), cell.turns)
 
 
 def _next_request(cell: Cell, answer: tuple[Message, ...]) -> Request:
     before = cell.request
     question = Message("user", cell.sample.followups[before.turn])
     prompt = Prompt(messages=(*before.prompt.messages, *answer, question))
-    return msgspec.structs.replace(before, key="", prompt=prompt, turn=before.turn + 1)
+    turn = before.turn + 1
+    sampling = cell.turns[turn] if cell.turns else before.sampling
+    return msgspec.structs.replace(before, key="", prompt=prompt, turn=turn, sampling=sampling)
 
 
 def reached(bench: Bench, some: Sequence[Cell], store: Store) -> tuple[list[Cell], dict[str, Completion]]:
@@ -73,4 +76,4 @@ def _after(bench: Bench, cell: Cell, answer: Completion | None) -> Cell:
     if known is not None:
         return known
     request = msgspec.structs.replace(_next_request(cell, ()), key=f"{cell.request.key}+")
-    return Cell(cell.sample, request, cell.earlier)
+    return Cell(cell.sample, request, cell.earlier, cell.turns)

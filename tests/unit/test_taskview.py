@@ -188,6 +188,20 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
     return run
 
 
+def test_a_format_stands_under_its_turn(command: Command, folder: Path) -> None:
+    """Which answer obeys it, and all of the schema."""
+    asked = "turns:\n  - {ask: '{{ q }}', format: {json_schema: {enum: [b, é]}}}\n  - And now?\n"
+    parts = TASK.splitlines(keepends=True)
+    kept = [line for line in parts if not line.startswith(("prompt", "prefill", "shots"))]
+    (folder / "talk.yaml").write_text("".join(kept) + asked)
+    code, out, _ = command("show", "--prompt", "talk.yaml", "--data", "data")
+    assert code == 0
+    schema = '{\n  "enum": [\n    "b",\n    "é"\n  ]\n}'
+    assert f"── format (the answer to turn 1 obeys this JSON Schema)\n{schema}\n\n── turn 2" in out
+    code, out, _ = command("show", "--prompt", "talk.yaml", "--data", "data", "--json")
+    assert json.loads(out)["formats"] == [{"enum": ["b", "é"]}, None]
+
+
 def test_the_commands(command: Command) -> None:
     """`show --prompt`, `data fetch` and their JSON; what is missing is exit 4."""
     code, out, _ = command("show", "--prompt", "sums.yaml", "i2", "--data", "data")

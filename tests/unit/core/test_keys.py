@@ -32,6 +32,7 @@ def key(fingerprint: Fingerprint = FINGERPRINT, salt: str = "", **changes: Any) 
         {"sampling": replace(SAMPLING, max_tokens=9)},
         {"sampling": replace(SAMPLING, stop=("\n",))},
         {"sampling": replace(SAMPLING, seed=4)},
+        {"sampling": replace(SAMPLING, json_schema='{"type":"object"}')},
         {"index": 1},
         {"continuations": (" 4", " 5")},
         {"salt": "fresh"},
@@ -58,6 +59,20 @@ def test_a_greedy_answer_does_not_depend_on_the_seed() -> None:
     """Nothing is drawn, so the seed is left out."""
     greedy = SamplingParams(seed=1)
     assert key(sampling=greedy) == key(sampling=replace(greedy, seed=2))
+
+
+def test_a_greedy_answer_depends_on_its_format() -> None:
+    """A format can forbid the most likely token."""
+    greedy = SamplingParams(seed=1)
+    assert key(sampling=greedy) != key(sampling=replace(greedy, json_schema='{"type":"object"}'))
+
+
+def test_what_enforces_a_format_is_in_the_keys_of_answers_with_one() -> None:
+    """Another version may let the model write something else; an answer without a format knows nothing of it."""
+    newer = replace(FINGERPRINT, format_parts={"xgrammar": "0.2.8"})
+    formatted = {"sampling": replace(SAMPLING, json_schema='{"type":"object"}')}
+    assert key(fingerprint=newer, **formatted) != key(**formatted)
+    assert key(fingerprint=newer) == key()
 
 
 def test_recorded_answers_are_kept_by_item() -> None:

@@ -33,7 +33,7 @@ def test_every_example_is_a_task(number: int, tmp_path: Path) -> None:
     (tmp_path / "task.yaml").write_text(EXAMPLES[number] + "\n", "utf-8")
     loaded = load_task_file(tmp_path / "task.yaml")
     assert render(loaded.diagnostics, loaded.sources) == ""
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
 
 
 SCORES = re.findall(r"^(score: \{choice: .*?\}\}) *#", PAGE, re.MULTILINE)

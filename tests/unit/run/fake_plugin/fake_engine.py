@@ -18,6 +18,7 @@ FILLER = "x" * 1024
 
 class FakeAdapter:
     isolated = True
+    recorded = False
 
     def fingerprint(self, model: Model) -> Fingerprint:
         return Fingerprint("fake", {})
@@ -29,6 +30,9 @@ class FakeAdapter:
         return None
 
     def check_weighing(self, model: Model) -> None: ...
+
+    def check_format(self, model: Model, schemas: Sequence[str]) -> dict[str, str]:
+        return {}
 
     def open(self, model: Model, notify: Notify) -> FakeEngine:
         note(model, f"open {os.getpid()}")
