@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from evalkit.stats.intervals import Interval
 
+_ROUNDING = 1e-12
+"""What sums of shares may be off by: such a difference is no number."""
 DASH = "–"
 NOT_SCORED = "not scored: needs a judge"
 
@@ -50,8 +52,8 @@ def number(value: float | None) -> str:
     """A number of no special kind in three significant digits: 0.8909 → `0.891`, 1234.5 → `1,234`, 3.0 → `3`."""
     if value is None:
         return DASH
-    if value == round(value) or abs(value) >= 999.5:
-        return f"{value:,.0f}"
+    if abs(value - round(value)) < _ROUNDING or abs(value) >= 999.5:
+        return f"{round(value):,}"
     return f"{value:.3g}"
 
 
