@@ -35,8 +35,8 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
         adapter: EngineAdapter = registry.load("engines", model.engine)
         if name not in fingerprints:
             fingerprints[name] = adapter.fingerprint(model)
-        _check_weighing(adapter, model, asked)
         fingerprint = replace(fingerprints[name], format_parts=format_parts(model, asked))
+        _check_weighing(adapter, model, asked)
         model = model if step.batch is None else adapter.batched(model, step.batch)
         return Bench(step, model, fingerprint, asked, salt, spec.cost.get("gpu_hour"))
 

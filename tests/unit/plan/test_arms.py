@@ -71,7 +71,7 @@ def checked(tmp_path: Path) -> Check:
         benches = []
         for step in loaded.spec.steps.values():
             if isinstance(step, BenchStep):
-                bench = prepare(loaded.spec, step, Sources(store, notify=print), {})
+                [bench] = prepare(loaded.spec, step, Sources(store, notify=print), {})
                 benches.append(replace(bench, fingerprint=(others or {}).get(step.model, GENERATES)))
         store.close()
         check_arms(loaded.spec, benches, limited=limited)
