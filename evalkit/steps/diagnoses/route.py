@@ -15,7 +15,8 @@ from evalkit.core.runfolder import DiagnosisLock
 from evalkit.core.types import Json, SampleRow
 from evalkit.stats.intervals import Estimate, estimate
 from evalkit.stats.paired import discordant, mcnemar_exact, newcombe_difference, sign_flip_p
-from evalkit.steps.diagnoses.routed import FATES, Cost, Item, Routed, fates, mean_of, ratio_of, sum_of
+from evalkit.steps.diagnoses.paid import Cost, sum_of
+from evalkit.steps.diagnoses.routed import FATES, Item, Routed, fates, mean_of, ratio_of
 
 _OF, _ALONE = "of", ("first", "then")
 _ALPHA = 0.05

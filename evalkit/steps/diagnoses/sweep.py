@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
 
 from msgspec import Struct, field
 
@@ -17,6 +16,7 @@ from evalkit.core.runfolder import DiagnosisLock
 from evalkit.core.types import SampleRow
 from evalkit.stats.intervals import Estimate, estimate
 from evalkit.stats.paired import discordant, mcnemar_exact, sign_flip_p
+from evalkit.steps.diagnoses.paid import Cost
 
 _WHOLE = ""
 """The place of all categories together: no category is called so."""
@@ -40,34 +40,12 @@ _ABOUT = (
 )
 
 _Item = tuple[str, str, str]
-_Number = TypeVar("_Number", int, float)
-
-
-class _Cost(Struct):
-    """Sums over all answers, also over those that were not selected. None once a part is not known."""
-
-    answers: int = 0
-    tokens: int | None = 0
-    seconds: float | None = 0.0
-    usd: float | None = 0.0
-
-    def add(self, row: SampleRow) -> None:
-        if row.text is None and row.outcome == "void":
-            return  # nothing came back
-        self.answers += 1
-        self.tokens = _plus(self.tokens, row.completion_tokens)
-        self.seconds = _plus(self.seconds, row.seconds)
-        self.usd = _plus(self.usd, row.usd)
-
-
-def _plus(total: _Number | None, part: _Number | None) -> _Number | None:
-    return None if total is None or part is None else total + part
 
 
 class _Cell(Struct):
     """What one arm has in one category."""
 
-    cost: _Cost = field(default_factory=_Cost)
+    cost: Cost = field(default_factory=Cost)
     scores: dict[_Item, list[float]] = field(default_factory=dict)
 
     def add(self, row: SampleRow) -> None:

@@ -1,0 +1,44 @@
+"""What answers cost: tokens, seconds and USD, of those that count and of those that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from msgspec import Struct
+
+from evalkit.core.types import SampleRow
+
+_Number = TypeVar("_Number", int, float)
+
+
+class Cost(Struct):
+    """Sums over answers. None once a part is not known."""
+
+    answers: int = 0
+    tokens: int | None = 0
+    seconds: float | None = 0.0
+    usd: float | None = 0.0
+
+    def add(self, row: SampleRow) -> None:
+        if row.text is None and row.outcome == "void":
+            return  # nothing came back
+        self.answers += 1
+        self.tokens = _plus(self.tokens, row.completion_tokens)
+        self.seconds = _plus(self.seconds, row.seconds)
+        self.usd = _plus(self.usd, row.usd)
+
+
+def _plus(total: _Number | None, part: _Number | None) -> _Number | None:
+    return None if total is None or part is None else total + part
+
+
+def sum_of(costs: Iterable[Cost]) -> Cost:
+    """All of them together."""
+    total = Cost()
+    for cost in costs:
+        total.answers += cost.answers
+        total.tokens = _plus(total.tokens, cost.tokens)
+        total.seconds = _plus(total.seconds, cost.seconds)
+        total.usd = _plus(total.usd, cost.usd)
+    return total
