@@ -23,15 +23,7 @@ def foreseen(step: Step, benches: Mapping[str, Sequence[Bench]]) -> tuple[Forese
 def _sides(step: Step, benches: Mapping[str, Sequence[Bench]], category: str) -> list[list[Arm]]:
     """The arms that a claim is about: of a bench its own, of a comparison those of both steps."""
     names = list(step.reads.values()) if isinstance(step, DiagnoseStep) else [step.name]
-    return [
-        [
-            arm
-            for bench in benches[name]
-            for arm in bench.arms
-            if bench.after is None and category in (ALL, arm.category)  # all that is asked second was asked before
-        ]
-        for name in names
-    ]
+    return [[arm for bench in benches[name] for arm in bench.arms if category in (ALL, arm.category)] for name in names]
 
 
 def _items(arms: list[Arm]) -> set[_Item]:

@@ -13,6 +13,7 @@ from evalkit.core.types import SampleRow
 from evalkit.report import numbers
 from evalkit.report.costs import totals
 from evalkit.report.results import Results, StepResults
+from evalkit.report.selection import ROUTE
 from evalkit.report.text import cell
 from evalkit.stats.paired import fewest_flips, mcnemar_exact, newcombe_difference, smallest_visible_difference
 
@@ -49,8 +50,14 @@ class Arms:
 
     def __init__(self) -> None:
         self.steps: dict[str, dict[_Key, _Item]] = {}
+        self._asked_in: dict[tuple[str, _Key], str] = {}
 
     def add(self, row: SampleRow) -> None:
+        """Take a row; of an item that two categories ask those of the first, and not what a route did not keep."""
+        place = (row.step, (row.task, row.split, row.id))
+        again = self._asked_in.setdefault(place, row.category) != row.category
+        if again or (row.choice is not None and row.choice.by == ROUTE):
+            return
         item = self.steps.setdefault(row.step, {}).setdefault((row.task, row.split, row.id), _Item())
         passed = {"pass": True, "fail": False}.get(row.outcome)
         item.verdicts.append(passed)
@@ -168,7 +175,7 @@ def build(arms: Arms, results: Results) -> ArmsPage:
 
 
 def _single(items: Mapping[_Key, _Item]) -> bool:
-    return all(len(item.counting) == 1 for item in items.values())
+    return all(len(item.counting) == len(item.verdicts) == 1 for item in items.values())
 
 
 def _missing(plain: str | None, picked: Sequence[str], pairs: Sequence[Pair | None]) -> Iterator[str]:
@@ -194,8 +201,10 @@ def _pair(arms: Arms, steps: Mapping[str, StepResults], first: str, second: str)
     if found is None:
         return None
     n = sum(map(len, cells.values()))
+    same = arms.steps[first].keys() == known.keys()  # else the ratio would be that of two suites
     _, seconds, tokens = (
-        numbers.per(two, one) for one, two in zip(totals(steps[first].all), totals(steps[second].all), strict=True)
+        numbers.per(two, one) if same else None
+        for one, two in zip(totals(steps[first].all), totals(steps[second].all), strict=True)
     )
     use = steps[second].selection
     return Pair(

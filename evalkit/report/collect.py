@@ -100,7 +100,7 @@ class _Tally(Struct):
             self.judging.add(row.judged)
         if row.sandbox_s is not None:
             self.sandbox.add(row.sandbox_s)
-        if row.text is None and row.outcome == "void":
+        if row.text is None and row.outcome == "void" and not row.earlier:
             return  # nothing came back, so nothing is known of it
         self.prompt_tokens.add(row.prompt_tokens)
         if row.likelihoods:

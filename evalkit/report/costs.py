@@ -69,7 +69,8 @@ def _pairs(lock: Lock, steps: Mapping[str, StepResults]) -> Iterator[ExtraPass]:
     for name, step in steps.items():
         items = asked(lock, name)
         first = before.setdefault(items, name)
-        if items and first != name and step.all.metrics.pass_at_1.n:
+        whole = all(one.all.metrics.pass_at_1.n == len(items) for one in (steps[first], step))
+        if items and first != name and whole:  # else a void item of one step would be a pass of the other
             yield _extra((first, steps[first].all), (name, step.all), len(items))
 
 
@@ -87,9 +88,12 @@ def _each(one: float | None, other: float | None, passes: float) -> float | None
 
 
 def totals(measure: Measure) -> tuple[float | None, float | None, float | None]:
-    """USD, seconds of the model and answer tokens of all candidates."""
+    """USD, seconds of the models (a judge's too) and answer tokens of all candidates."""
     metrics = measure.metrics
     seconds = metrics.seconds
     known = [one for one in (seconds.generation, seconds.weighing) if one is not None]
     complete = len(known) == metrics.generated + bool(metrics.answers.weighed)
+    if metrics.judging is not None:
+        complete = complete and metrics.judging.seconds is not None
+        known.append(metrics.judging.seconds or 0.0)
     return metrics.usd, (sum(known) if complete else None), metrics.tokens.completion

@@ -67,6 +67,8 @@ class SelectionTally(Struct):
     open: list[_Candidate] = field(default_factory=list)
     verdicts: bool = True
     items: dict[_Key, _Item] = field(default_factory=dict)
+    lost: dict[_Key, None] = field(default_factory=dict)
+    """Items of which nothing was picked: no candidate came, or the judge did not answer."""
 
     def add(self, row: SampleRow) -> None:
         """Raises DataError where not exactly one of an item's candidates is selected. What a route did not keep,
@@ -98,6 +100,8 @@ class SelectionTally(Struct):
         choices = [one.choice for one in some if one.choice is not None]
         if self.key is not None and choices:
             self.items[self.key] = _item(self.key, some, choices[0], self.verdicts)
+        elif self.key is not None and len(some) > 1 and sum(one.selected for one in some) == 1:
+            self.lost[self.key] = None
         self.key, self.verdicts = None, True
 
 
@@ -105,13 +109,15 @@ def measure(tallies: Iterable[SelectionTally]) -> SelectionUse | None:
     """The categories of a step as one; None where none has candidates to pick from. An item in two categories counts
     once, as the first of them has it."""
     items: dict[_Key, _Item] = {}
+    lost: dict[_Key, None] = {}
     for tally in tallies:
         tally.close()
         items = tally.items | items
-    return _use(list(items.values())) if items else None
+        lost |= tally.lost
+    return _use(list(items.values()), len(lost.keys() - items.keys())) if items else None
 
 
-def _use(items: Sequence[_Item]) -> SelectionUse:
+def _use(items: Sequence[_Item], lost: int) -> SelectionUse:
     judged = [item for item in items if item.place is not None]
     names = [name for name in _PICKS if judged and all(name in item.picks for item in judged)]
     rates = {name: rate([item.picks[name] for item in judged]) for name in names}
@@ -124,7 +130,7 @@ def _use(items: Sequence[_Item]) -> SelectionUse:
         oracle="tests" in by,
         candidates=max(item.candidates for item in items),
         items=len(judged),
-        left_out=len(items) - len(judged),
+        left_out=lost + len(items) - len(judged),
         rates=rates,
         pass_at_k=_passes(judged),
         efficiency=gains / room if mixed else None,

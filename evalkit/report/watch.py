@@ -20,7 +20,7 @@ _NAMED = 10
 _HALF = 0.5
 _MANY_UNREAD = 0.05
 _MODULUS = 1 << 128
-_Item = tuple[str, str, str, str]
+_Item = tuple[str, str, str, str, str]
 
 
 class _StepWatch(Struct):
@@ -47,7 +47,7 @@ class _StepWatch(Struct):
 
     def add(self, row: SampleRow) -> None:
         self._add_judged(row)
-        item = (row.category, row.task, row.split, row.id)
+        item = (row.category, row.task, row.split, row.id, row.model)
         if item != self.item:
             self._close(row.step)
             self.item = item
@@ -68,7 +68,7 @@ class _StepWatch(Struct):
         self.questions += row.judged.questions
         self.unread += row.judged.unread
         self.judges[row.judged.judge] = None
-        item = (row.category, row.task, row.split, row.id)
+        item = (row.category, row.task, row.split, row.id, row.model)
         if row.judged.unread and item != self.unjudged_last:
             self.unjudged_last = item
             self.unjudged_items += 1
@@ -137,7 +137,15 @@ class Watch:
 def _asked(lock: Lock, step: str) -> set[str]:
     """Whom a step asks, and how: what is the same in two steps that ask the same twice."""
     return {
-        digest([task.model, decisive(task.sampling) if task.sampling is not None else None, task.samples, task.select])
+        digest(
+            [
+                task.model,
+                decisive(task.sampling) if task.sampling is not None else None,
+                task.samples,
+                task.select,
+                task.formats,
+            ]
+        )
         for task in lock.tasks
         if task.step == step
     }

@@ -104,15 +104,15 @@ def candidate(known: Known) -> Candidate:
 def _known(bench: Bench, arm: Arm, some: Sequence[Cell], store: Store, identity: str) -> Iterator[Known]:
     some, completions = reached(bench, some, store)
     keys = [cell.request.key for cell in some]
-    trials = {
-        key: trial_of(arm, cell.sample, completions[key], identity)
+    # one for each cell, not for each key: equal prompts of two items share their answer, and not their tests
+    trials = [
+        trial_of(arm, cell.sample, completions[key], identity) if key in completions else None
         for key, cell in zip(keys, some, strict=True)
-        if key in completions
-    }
-    tried = _look_up([trial for trial in trials.values() if trial is not None], store)
+    ]
+    tried = _look_up([trial for trial in trials if trial is not None], store)
     voids = store.voids([*keys, *tried])
-    for cell in some:
-        completion, trial = completions.get(cell.request.key), trials.get(cell.request.key)
+    for cell, trial in zip(some, trials, strict=True):
+        completion = completions.get(cell.request.key)
         known = tried[trial.program.key] if trial is not None else Tried()
         yield Known(cell, completion, known, _score(arm, cell, completion, known, voids))
 

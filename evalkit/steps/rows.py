@@ -29,7 +29,7 @@ def _row(bench: Bench, arm: Arm, known: Known, mark: Mark) -> SampleRow:
     cell, completion, tried = known.cell, known.completion, known.tried
     score = known.score if mark.void is None else Score("void", None, reason=mark.void)
     execution = tried.execution
-    turns = (*cell.earlier, completion) if completion else ()
+    turns = (*cell.earlier, completion) if completion else cell.earlier  # what came was paid for
     seconds = _sum(turn.seconds for turn in turns)
     usd = None if seconds is None or bench.usd_per_hour is None else seconds / 3600 * bench.usd_per_hour
     if mark.judged is not None:

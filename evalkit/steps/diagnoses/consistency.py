@@ -59,6 +59,7 @@ _ABOUT = (
 class _Item(Struct, frozen=True):
     """One item: how often each behaviour came, whether each answer is right, and whether the greedy one is."""
 
+    key: tuple[str, ...]
     name: str
     category: str
     keys: tuple[str | None, ...]
@@ -113,8 +114,9 @@ class Consistency:
             self._greedy.add(row)
 
     def result(self) -> Diagnosis:
-        items = list(self._items())
-        by_category = _by_category(items)
+        asked = list(self._items())
+        items = list({item.key: item for item in reversed(asked)}.values())[::-1]  # once, also if two categories ask it
+        by_category = _by_category(asked, items)
         notes = list(self._notes(items))
         return Diagnosis(
             diagnosis="consistency",
@@ -136,6 +138,7 @@ class Consistency:
             if "greedy" in self._steps and greedy is None:
                 continue  # void there: the item is in neither
             yield _Item(
+                key[1:],
                 group.name,
                 group.category,
                 tuple(fact.behaviour for fact in judged),
@@ -156,11 +159,11 @@ class Consistency:
             yield "Items differ in how many answers they have; the figures of k answers take all that each has."
 
 
-def _by_category(items: Sequence[_Item]) -> dict[str, list[_Item]]:
+def _by_category(asked: Sequence[_Item], once: Sequence[_Item]) -> dict[str, list[_Item]]:
     found: dict[str, list[_Item]] = {}
-    for item in items:
+    for item in asked:
         found.setdefault(item.category, []).append(item)
-    return found | {"": list(items)} if len(found) > 1 else found
+    return found | {"": list(once)} if len(found) > 1 else found
 
 
 def _metrics(items: Sequence[_Item]) -> dict[str, float | None]:

@@ -49,8 +49,7 @@ class Determinism:
         (self._first if row.step == self._steps["of"] else self._again).add(row)
 
     def result(self) -> Diagnosis:
-        pairs = self._pairs()
-        whole = [pair for some in pairs.values() for pair in some]
+        pairs, whole = self._pairs()
         shown = pairs | ({WHOLE: whole} if len(pairs) > 1 else {})
         notes = []
         if self._recorded:
@@ -70,14 +69,17 @@ class Determinism:
             notes=tuple(notes),
         )
 
-    def _pairs(self) -> dict[str, list[_Pair]]:
+    def _pairs(self) -> tuple[dict[str, list[_Pair]], list[_Pair]]:
+        """The pairs of each category, and of all items once."""
         found: dict[str, list[_Pair]] = {}
+        once: dict[tuple[str, ...], list[_Pair]] = {}
         for key, group in self._first.items():
             again = self._again.get(key)
             other = {fact.sample: fact for fact in (again.known if again is not None else ())}
             pairs = [(fact, other[fact.sample]) for fact in group.known if fact.sample in other]
             found.setdefault(group.category, []).extend(pairs)
-        return found
+            once.setdefault(key[1:], pairs)
+        return found, [pair for pairs in once.values() for pair in pairs]
 
 
 def _different(pairs: Sequence[_Pair], key: Callable[[Fact], object]) -> list[_Pair]:

@@ -189,8 +189,16 @@ def _drawn(group: Group) -> bool:
 
 
 def distinct(facts: Iterable[Fact], key: Callable[[Fact], str | None]) -> int:
-    """How many different ones there are; what has none counts nothing."""
-    return len({found for found in map(key, facts) if found is not None})
+    """How many different ones there are. What has none equals nothing, not even another such; where nothing has one
+    there is nothing to count: 0."""
+    return len(_tally(facts, key))
+
+
+def _tally(facts: Iterable[Fact], key: Callable[[Fact], str | None]) -> list[int]:
+    """How often each comes; nothing where none has one."""
+    found = [key(fact) for fact in facts]
+    known = Counter(one for one in found if one is not None)
+    return [*known.values(), *([1] * (len(found) - known.total()))] if known else []
 
 
 def _text(fact: Fact) -> str | None:
@@ -216,8 +224,7 @@ def _share_of_one(groups: Sequence[Group], key: Callable[[Fact], str | None]) ->
 
 
 def _mean_effective(groups: Sequence[Group]) -> float | None:
-    tallies = [Counter(fact.behaviour for fact in group.known if fact.behaviour is not None) for group in groups]
-    found = [effective_number(list(tally.values())) for tally in tallies]
+    found = [effective_number(_tally(group.known, _behaviour)) for group in groups]
     return mean([number for number in found if number is not None])
 
 

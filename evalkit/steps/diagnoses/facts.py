@@ -8,11 +8,13 @@ from msgspec import Struct, field
 
 from evalkit.core.digest import digest
 from evalkit.core.types import SampleRow
+from evalkit.steps.routing import BY
 
 WHOLE = ""
 """The place of all categories together: no category is called so."""
 _SHORT = 16
 _MOST_NAMED = 10
+_BY_JUDGE = "judge: "
 
 
 class Fact(Struct, frozen=True):
@@ -63,33 +65,43 @@ class Groups:
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str, str, str], Group] = {}
+        self._lost: set[tuple[str, str, str, str]] = set()
+        """Items whose judge did not answer: a void stands in the place of a verdict there."""
 
     def add(self, row: SampleRow) -> None:
-        """Take a row of the step."""
+        """Take a row of the step; not what a route did not keep, for that is an answer of another model."""
+        if row.choice is not None and row.choice.by == BY:
+            return
         key = (row.category, row.task, row.split, row.id)
+        if row.outcome == "void" and (row.reason or "").startswith(_BY_JUDGE):
+            self._lost.add(key)
         group = self._groups.setdefault(key, Group(row.category, f"{row.step}/{row.id}"))
         group.facts.append(fact_of(row))
 
     def __iter__(self) -> Iterator[Group]:
-        return iter(self._groups.values())
+        return iter(self.whole)
 
     def items(self) -> Iterator[tuple[tuple[str, str, str, str], Group]]:
         """Each item by category, task, split and id."""
-        return iter(self._groups.items())
+        return ((key, group) for key, group in self._groups.items() if key not in self._lost)
 
     def get(self, key: tuple[str, str, str, str]) -> Group | None:
-        return self._groups.get(key)
+        return None if key in self._lost else self._groups.get(key)
 
     def by_category(self) -> dict[str, list[Group]]:
         """The groups of each category, and of all together where there are several."""
         found: dict[str, list[Group]] = {}
-        for group in self:
+        for _, group in self.items():
             found.setdefault(group.category, []).append(group)
-        return found | {WHOLE: list(self)} if len(found) > 1 else found
+        return found | {WHOLE: self.whole} if len(found) > 1 else found
 
     @property
     def whole(self) -> list[Group]:
-        return list(self)
+        """Every item once, also where two categories ask it."""
+        once: dict[tuple[str, ...], Group] = {}
+        for key, group in self.items():
+            once.setdefault(key[1:], group)
+        return list(once.values())
 
 
 def fact_of(row: SampleRow) -> Fact:

@@ -138,9 +138,12 @@ class FileOrder:
 
     def _late(self) -> Iterator[Raised]:
         """The category that stands most of all at the end, if that is clear of chance among so many."""
-        late = max(self._training.categories, key=self._recency)
-        p, recency = late.position_p, self._recency(late)
-        if p is not None and p * len(self._training.categories) < LEVEL and recency >= _LATE:
+        count = len(self._training.categories)
+        clear = [one for one in self._training.categories if one.position_p is not None]
+        clear = [one for one in clear if (one.position_p or 0.0) * count < LEVEL and self._recency(one) >= _LATE]
+        if clear:
+            late = max(clear, key=self._recency)
+            p, recency = late.position_p, self._recency(late)
             share = late.rows / self._training.rows
             values = {"category": late.name, "recency": recency, "last": _last(late), "share": share, "p": p}
             yield Raised("late_category", values)

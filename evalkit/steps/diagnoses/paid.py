@@ -21,7 +21,7 @@ class Cost(Struct):
     usd: float | None = 0.0
 
     def add(self, row: SampleRow) -> None:
-        if row.text is None and row.outcome == "void":
+        if row.text is None and row.outcome == "void" and not row.earlier:
             return  # nothing came back
         self.answers += 1
         self.tokens = _plus(self.tokens, row.completion_tokens)

@@ -246,7 +246,8 @@ def _raised(
     counts = {name: len(found[name]) for name in ("helped", "wasted", "vain", "harmed")}
     if 2 * counts["wasted"] > sent:
         yield Raised("escalations_wasted", {"sent": sent, **counts}, *_named(of, found["wasted"]))
-    if counts["harmed"] > counts["helped"]:
+    clear = mcnemar_exact(counts["helped"], counts["harmed"]) < _ALPHA
+    if counts["harmed"] > counts["helped"] and clear:
         yield Raised("escalations_harm", {"sent": sent, **counts}, *_named(of, found["harmed"]))
 
 

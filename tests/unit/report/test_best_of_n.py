@@ -163,3 +163,30 @@ def test_long_lists_are_cut_with_a_count(row: Build) -> None:
     page = build(found, collect(rows, RUN))
     assert (60, 10) == (len(page.pairs[0].both.shown), page.pairs[0].both.more)
     assert (40, 70) == (len(page.candidates[0].lines), page.candidates[0].total)
+
+
+def test_an_item_of_two_categories_is_one_item(row: Build) -> None:
+    """Both steps ask item a twice: the plain arm is still one, and the pair counts it once."""
+    rows = [row(step="one", category=category, id="a") for category in ("all", "hard")]
+    rows += [
+        row(step="three", category=category, id="a", sample=n, selected=n == 0, choice=CHOICE)
+        for category in ("all", "hard")
+        for n in range(2)
+    ]
+    found = Arms()
+    for one in rows:
+        found.add(one)
+    page = build(found, collect(rows, RUN))
+    [pair] = page.pairs
+    assert (page.plain, pair.n) == ("one", 1)
+
+
+def test_ratios_of_two_suites_are_none(row: Build) -> None:
+    """The plain arm asks an item more: its tokens are not those of the pairs."""
+    rows = [row(step="one", id=name) for name in "ab"]
+    rows += [row(step="three", id="a", sample=n, selected=n == 0, choice=CHOICE) for n in range(2)]
+    found = Arms()
+    for one in rows:
+        found.add(one)
+    [pair] = build(found, collect(rows, RUN)).pairs
+    assert (pair.n, pair.tokens, pair.seconds) == (1, None, None)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from evalkit.core.digest import digest_text
 from evalkit.core.errors import DataError
+from evalkit.core.judging import Judged
 from evalkit.core.runfolder import Lock, RunRecord, TaskLock
 from evalkit.core.types import Choice, SampleRow
 from evalkit.report.collect import collect
-from evalkit.report.costs import extra_passes
+from evalkit.report.costs import extra_passes, totals
 from evalkit.report.results import SelectionUse
 
 Build = Callable[..., SampleRow]
@@ -140,3 +142,46 @@ def test_what_a_pass_costs(row: Build) -> None:
     )  # fmt: skip
     [none] = extra_passes(Lock(tasks=tasks[::-1]), dict(reversed(found.steps.items())))
     assert (-1.0, None, None) == (none.passes, none.seconds, none.tokens)
+
+
+def test_items_of_which_nothing_was_picked_are_left_out_and_counted(row: Build) -> None:
+    """A judge that did not answer: the void stands in the first candidate's place, and no candidate has a choice."""
+    lost = [
+        row(id="b", sample=n, selected=n == 0, outcome="void" if n == 0 else "pass", choice=None, text="a")
+        for n in range(3)
+    ]
+    found = use([*candidates(row, "a", "+-+", 0), *lost])
+    assert (found.items, found.left_out) == (1, 1)
+
+
+def test_what_a_route_gave_up_is_no_candidate(row: Build) -> None:
+    """The candidates of the second model are selected among; those of the first were one model's answers before."""
+    given_up = candidates(row, "a", "-+", -1, choice=Choice("route", 0.5, 1, 1), model="cheap")
+    found = use([*given_up, *candidates(row, "a", "+-", 0, model="strong")])
+    assert (found.items, found.candidates, found.by) == (1, 2, "rubric")
+
+
+def test_an_extra_pass_needs_the_same_items_judged(row: Build) -> None:
+    """Where items of one step are void, those that the other passes more may be just these."""
+    rows = [row(step="one", id="a"), row(step="one", id="b", outcome="void", text=None)]
+    rows += [row(step="two", id="a"), row(step="two", id="b")]
+    tasks = tuple(
+        TaskLock(step=step, category="c", task="t", split="test", origin="", sha256="", items=("a", "b"))
+        for step in ("one", "two")
+    )
+    assert extra_passes(Lock(tasks=tasks), collect(rows, RUN).steps) == ()
+
+
+def test_a_judge_is_paid_too(row: Build) -> None:
+    """The seconds of a step hold those of its judge; an unknown part leaves them unknown."""
+    judged = Judged("careful", "umpire", 2, 0, 10, 0, 3.0, None)
+    [measure] = [collect([row(seconds=2.0, judged=judged)], RUN).steps["s"].all]
+    assert totals(measure)[1] == 5.0
+    [measure] = [collect([row(seconds=2.0, judged=replace(judged, seconds=None))], RUN).steps["s"].all]
+    assert totals(measure)[1] is None
+
+
+def test_turns_that_came_are_paid_though_the_last_did_not(row: Build) -> None:
+    """A chat whose last answer is void has cost its first."""
+    rows = [row(outcome="void", text=None, earlier=("first",), seconds=2.0, completion_tokens=7)]
+    assert totals(collect(rows, RUN).steps["s"].all)[1:] == (2.0, 7)

@@ -34,7 +34,7 @@ from evalkit.core.types import (
 from evalkit.run.store import SqliteStore
 from evalkit.scorers.select import Longest, Majority, Oracle
 from evalkit.spec.model import BenchStep, Policy
-from evalkit.steps.bench import Arm, Bench, cells
+from evalkit.steps.bench import Arm, Bench, cells, trial_of
 from evalkit.steps.choosing import Picked, pick
 from evalkit.steps.rows import rows
 
@@ -244,3 +244,33 @@ def test_permuted_candidates_are_picked_alike() -> None:
         order[pick(Majority({}), policy("majority"), ASKED, candidates(*order)).place] for order in permutations(texts)
     }
     assert winners == {"A"}
+
+
+def test_equal_prompts_are_judged_by_their_own_tests(tmp_path: Path) -> None:
+    """Two items ask the same and test otherwise: they share the answer, and each has its own program and verdict."""
+
+    class Executing(GoldScorer):
+        executes = True
+
+        def program(self, sample: Sample, completion: Completion) -> Program | None:
+            return Program("", completion.text, (f"assert {sample.id}",))
+
+        def score(self, sample: Sample, completion: Completion, execution: Execution | None) -> Score:
+            assert execution is not None
+            return Score("pass" if execution.outcome == "passed" else "fail", float(execution.outcome == "passed"))
+
+    samples = tuple(msgspec.structs.replace(ASKED, id=name) for name in ("1", "2"))
+    arm = Arm("c", "t", "test", samples, Policy("p"), SamplingParams(), Executing({}), "", "")
+    step = BenchStep("b", "s", "m", {"default": "p"})
+    work = Bench(step, Model("m", "echo", {}), Fingerprint("echo", {}), (arm,))
+    store = SqliteStore(tmp_path)
+    for cell in cells(work, arm):
+        answer = Completion(cell.request.key, "x", "stop", cell.request.sampling, "0" * 64)
+        store.put_completions([answer])
+        trial = trial_of(arm, cell.sample, answer, "sandbox")
+        assert trial is not None
+        outcome = "passed" if cell.sample.id == "1" else "wrong_answer"
+        store.put_executions([Execution(trial.program.key, outcome, ())])
+    found = [(row.id, row.outcome) for row in rows(work, store, "sandbox")]
+    store.close()
+    assert found == [("1", "pass"), ("2", "fail")]

@@ -258,3 +258,12 @@ def test_the_order_of_rows_changes_nothing(row: Build, lock: Lock, kind: str, da
     if kind == "composition":
         assert sum(line["share"] for line in lines(found)) == pytest.approx(1)
         assert 1 <= found.metrics["effective_categories"] <= found.metrics["categories"] + 1e-9
+
+
+def test_one_late_row_hides_no_late_category(lock: Lock) -> None:
+    """C has one row, at the very end: chance. B stands there with fifty of its hundred, and is told."""
+    middle = ["A"] * 801 + ["B"] * 49
+    random.Random(0).shuffle(middle)
+    last = ["A"] * 99 + ["B"] * 50 + ["C"]
+    found = diagnosis(lock(middle + last, kind="order", scores=None), [])
+    assert [one.values["category"] for one in found.raised if one.code == "late_category"] == ["B"]
