@@ -27,6 +27,7 @@ _Key = tuple[str, str, str]
 class _Item(Struct):
     """The candidates to one item; `counting` are the verdicts of the rows that count."""
 
+    category: str
     values: list[float | None] = field(default_factory=list)
     verdicts: list[bool | None] = field(default_factory=list)
     counting: list[bool | None] = field(default_factory=list)
@@ -50,15 +51,15 @@ class Arms:
 
     def __init__(self) -> None:
         self.steps: dict[str, dict[_Key, _Item]] = {}
-        self._asked_in: dict[tuple[str, _Key], str] = {}
 
     def add(self, row: SampleRow) -> None:
         """Take a row; of an item that two categories ask those of the first, and not what a route did not keep."""
-        place = (row.step, (row.task, row.split, row.id))
-        again = self._asked_in.setdefault(place, row.category) != row.category
-        if again or (row.choice is not None and row.choice.by == ROUTE):
+        if row.choice is not None and row.choice.by == ROUTE:
             return
-        item = self.steps.setdefault(row.step, {}).setdefault((row.task, row.split, row.id), _Item())
+        key = (row.task, row.split, row.id)
+        item = self.steps.setdefault(row.step, {}).setdefault(key, _Item(row.category))
+        if item.category != row.category:
+            return
         passed = {"pass": True, "fail": False}.get(row.outcome)
         item.verdicts.append(passed)
         item.values.append(row.choice.value if row.choice is not None else None)

@@ -18,7 +18,7 @@ SAMPLED: dict[str, Json] = {"temperature": 0.7, "samples": 10}
 """The policy of a `consistency` that names none."""
 OTHER_BATCH = 4
 """Answers at a time where the same is asked again: another shape of batch than the usual ones."""
-_ASKS = {"consistency": "of", "determinism": "of"}
+_ASKS = ("consistency", "determinism")
 _DRAWN = ("temperature", "top_p", "top_k", "min_p", "samples", "best_of", "select", "sweep", "greedy")
 _KEPT = ("model", "split", "sample")
 
@@ -59,6 +59,12 @@ def _spread(
     common = {"bench": suite, **{key: step.map[key] for key in _KEPT if key in step.map}}
     kind = step.text("diagnose")
     policy = step.get("policy")
+    if policy is not None and _is_sweep(root, policy):
+        message = "a diagnosis asks in one way, and a sweep is several"
+        hint = "write a diagnosis for each value, or sweep a `bench` and read its arms with `of`"
+        diagnostics.error(policy.place, ("steps", name, "policy"), message, hint=hint, at_key=True)
+        yield name, step
+        return
     if kind == "consistency":
         drawn = policy if policy is not None else default(SAMPLED)
         _check_drawn(root, name, drawn, diagnostics)
@@ -108,6 +114,15 @@ def _greedy(root: Node, policy: Node) -> Node:
     """The same policy with the likeliest token instead of a draw, and one answer."""
     entries = {key: node for key, node in _policy_of(root, policy).map.items() if key not in _DRAWN}
     return Node({"temperature": default(0), **entries}, policy.place)
+
+
+def _is_sweep(root: Node, policy: Node) -> bool:
+    """Of a sweep that has a name only the arms are left here, called after it."""
+    if policy.is_map:
+        return "sweep" in policy.map
+    policies = root.get("policies")
+    names = policies.map if policies is not None else {}
+    return policy.content not in names and any(name.startswith(f"{policy.content}.") for name in names)
 
 
 def _check_drawn(root: Node, name: str, policy: Node, diagnostics: Diagnostics) -> None:

@@ -2,7 +2,7 @@
 
     three: {bench: code, policy: {temperature: 0.8, samples: 5, sweep: {top_p: [0.9, 1.0]}}}
 
-is the steps `three-top_p-0_9` and `three-top_p-1`, and `three` is the diagnosis that sets them side by side. Several
+is the steps `three-top_p_0_9` and `three-top_p_1`, and `three` is the diagnosis that sets them side by side. Several
 settings give every combination of their values.
 """
 
@@ -131,9 +131,10 @@ class _Spreading:
         if policy is None:
             return
         if not policy.is_map:
-            sweep = self._named.get(policy.content)
-            for variant in sweep.variants if sweep is not None else ():
-                yield variant, derived(f"{policy.content}.{variant.suffix}", policy.place), sweep  # type: ignore[misc]
+            if policy.content in self._named:
+                sweep = self._named[policy.content]
+                for variant in sweep.variants:
+                    yield variant, derived(f"{policy.content}.{variant.suffix}", policy.place), sweep
         elif is_inline(policy):
             if "sweep" in policy.map:
                 short = policy is self._short and self._short_sweep
@@ -144,6 +145,8 @@ class _Spreading:
             yield from self._arms_of_categories(step, policy)
 
     def _arms_of_categories(self, step: str, policy: Node) -> Iterator[tuple[Variant, Node, Sweep]]:
+        if "default" not in policy.map and self._short is not None:
+            policy = self._with_default(step, policy, self._short)
         swept = {category: node for category, node in policy.map.items() if node.content in self._named}
         if len({node.content for node in swept.values()}) > 1:
             category, node = list(swept.items())[1]
@@ -160,6 +163,16 @@ class _Spreading:
                 for category, node in policy.map.items()
             }
             yield variant, with_entries(policy, chosen), sweep
+
+    def _with_default(self, step: str, policy: Node, short: Node) -> Node:
+        """The step's policies with the spec's one for the rest, as where nothing is swept."""
+        if not short.is_map:
+            return with_entries(policy, {**policy.map, "default": short})
+        if self._short_sweep is not None:
+            message = "the other categories have the sweep of `policy`, which has no name"
+            hint = "define it under `policies`, and name it as `default`"
+            self._diagnostics.error(policy.place, ("steps", step, "policy"), message, hint=hint, at_key=True)
+        return policy
 
     def _sweep(self, policy: Node, path: Path) -> Sweep:
         swept, at = policy.map["sweep"], (*path, "sweep")
@@ -229,4 +242,4 @@ def _shown(value: Json) -> str:
     """A value in a name and in a table: `0.2`, `majority`, `careful` for the rubric of that name."""
     if isinstance(value, dict):
         return " ".join(str(part) for part in value.values())
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    return str(value).removesuffix(".0")  # in full: two seeds that differ in their last digit are two arms

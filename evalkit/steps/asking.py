@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from time import monotonic
 
 from msgspec import Struct
 
@@ -19,11 +18,10 @@ from evalkit.core.selection import Candidate
 from evalkit.core.types import Completion, Progress, Request, Sample, Void
 from evalkit.steps.bench import Arm, Bench, Cell, cells, chunks
 from evalkit.steps.judges import Judge, mark_of, request_of
+from evalkit.steps.keeping import keep
 from evalkit.steps.turns import reached
 
 _CANDIDATES = 512
-_FLUSH_ROWS = 64
-_FLUSH_S = 0.5
 
 
 class Asked(Struct, frozen=True):
@@ -87,9 +85,6 @@ class _Asking:
         self._judge = judge
         self._tools = tools
         self._stage = f"{arm.category}, judged by {judge.name}"
-        self._fresh: list[Completion] = []
-        self._voids: list[Void] = []
-        self._flushed_at = monotonic()
 
     def run(self) -> None:
         store = self._tools.store
@@ -105,27 +100,9 @@ class _Asking:
         self._tell_unread(keys)
 
     def _generate(self, missing: list[Request]) -> None:
-        answers = self._tools.engine(self._judge.model).generate(missing)
-        try:
-            for answer in answers:
-                if isinstance(answer, Void):
-                    self._voids.append(answer)
-                else:
-                    self._fresh.append(answer)
-                if len(self._fresh) + len(self._voids) >= _FLUSH_ROWS or monotonic() - self._flushed_at > _FLUSH_S:
-                    self._flush()
-        finally:
-            self._flush()
+        keep(self._tools.engine(self._judge.model).generate(missing), self._tools.store, self._settle)
 
-    def _flush(self) -> None:
-        """Make durable what came back, and only then count it."""
-        fresh, voids = self._fresh, self._voids
-        self._fresh, self._voids = [], []
-        self._flushed_at = monotonic()
-        if fresh:
-            self._tools.store.put_completions(fresh)
-        if voids:
-            self._tools.store.put_voids(voids)
+    def _settle(self, fresh: list[Completion], voids: list[Void]) -> None:
         tokens = sum(one.completion_tokens or 0 for one in fresh)
         self._advance(Progress(done=len(fresh), early=len(fresh), tokens=tokens, void=len(voids)))
 

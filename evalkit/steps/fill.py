@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from time import monotonic
 
 import msgspec
 
 from evalkit.core.ports import Tools
 from evalkit.core.types import Completion, Execution, Program, Progress, Request, Void
 from evalkit.steps.bench import Arm, Bench, Cell, Trial, cells, chunks, limits_of, trial_of
+from evalkit.steps.keeping import keep
 from evalkit.steps.routing import admitted
 from evalkit.steps.turns import following, wanted
 
 _CELLS = 2048
 """Completions looked up and handed to the engine at a time: enough for full batches, little to hold."""
-_FLUSH_ROWS = 64
-_FLUSH_S = 0.5
 _NOTHING = Progress()
 _NAMED = 5
 """How many items with a reference that does not pass are named in a note; the report has more."""
@@ -47,9 +45,6 @@ class _Filling:
         self._bench = bench
         self._tools = tools
         self._progress = {arm.category: _NOTHING for arm in bench.arms}
-        self._fresh: list[Completion] = []
-        self._voids: list[Void] = []
-        self._flushed_at = monotonic()
         self._places: dict[str, list[Place]] = {}
         self._later: list[Place] = []
         """Places of the turns after those that are being asked."""
@@ -98,27 +93,10 @@ class _Filling:
         self._report()
 
     def _generate(self, missing: list[Request]) -> None:
-        answers = self._tools.engine(self._bench.model).generate(missing)
-        try:
-            for answer in answers:
-                if isinstance(answer, Void):
-                    self._voids.append(answer)
-                else:
-                    self._fresh.append(answer)
-                if len(self._fresh) + len(self._voids) >= _FLUSH_ROWS or monotonic() - self._flushed_at > _FLUSH_S:
-                    self._flush()
-        finally:
-            self._flush()
+        keep(self._tools.engine(self._bench.model).generate(missing), self._tools.store, self._settle_answers)
 
-    def _flush(self) -> None:
-        """Make durable what came back, and only then count it and send its program on."""
-        fresh, voids = self._fresh, self._voids
-        self._fresh, self._voids = [], []
-        if fresh:
-            self._tools.store.put_completions(fresh)
-        if voids:
-            self._tools.store.put_voids(voids)
-        self._flushed_at = monotonic()
+    def _settle_answers(self, fresh: list[Completion], voids: list[Void]) -> None:
+        """Count what is stored now, and send its programs on."""
         for void in voids:
             for arm, _ in self._places[void.key]:
                 self._add(arm, void=1)

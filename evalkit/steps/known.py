@@ -54,25 +54,33 @@ class Known(Struct, frozen=True):
         return self.completion is not None and (self.tried.trial is None or self.tried.execution is not None)
 
 
-def items(bench: Bench, arm: Arm, store: Store, identity: str) -> Iterator[list[Known]]:
-    """The answers to each item of an arm, in plan order."""
+Item = list[Known]
+"""The answers to one item, in their order."""
+
+
+def items(bench: Bench, arm: Arm, store: Store, identity: str) -> Iterator[list[Item]]:
+    """The items of an arm in plan order, some at a time."""
     answers = arm.policy.answers  # those of an item stay together
     for some in chunks(cells(bench, arm), max(1, _CHUNK // answers) * answers):
         known = _known(bench, arm, some, store, identity)
-        for _, group in groupby(known, lambda one: one.cell.sample.id):
-            yield list(group)
+        yield [list(group) for _, group in groupby(known, lambda one: one.cell.sample.id)]
 
 
-def picked(bench: Bench, arm: Arm, item: Sequence[Known], store: Store) -> list[Mark]:
-    """One mark for each answer to an item. What never came is no candidate; where nothing came, the item's void stands
-    in the first one's place."""
+def picked(bench: Bench, arm: Arm, some: Sequence[Item], store: Store) -> list[list[Mark]]:
+    """One mark for each answer to each item. What never came is no candidate; where nothing came, the item's void
+    stands in the first one's place."""
     if arm.selector is None:
-        return [Mark()] * len(item)
-    places = [place for place, one in enumerate(item) if one.completion is not None]
-    sample, offered = item[0].cell.sample, [candidate(item[place]) for place in places]
-    heard = hear(bench, arm, [(sample, one) for one in offered], store)
-    marks = dict(zip(places, _chosen(arm, sample, offered, heard), strict=True))
-    return [marks.get(place, Mark(not places and place == 0)) for place in range(len(item))]
+        return [[Mark()] * len(item) for item in some]
+    offered = [{place: candidate(one) for place, one in enumerate(item) if one.completion is not None} for item in some]
+    pairs = zip(some, offered, strict=True)
+    put = [(item[0].cell.sample, one) for item, candidates in pairs for one in candidates.values()]
+    heard = iter(hear(bench, arm, put, store))  # for all of them at once: a look into the store costs its time
+    found = []
+    for item, candidates in zip(some, offered, strict=True):
+        said = [next(heard) for _ in candidates]
+        marks = dict(zip(candidates, _chosen(arm, item[0].cell.sample, list(candidates.values()), said), strict=True))
+        found.append([marks.get(place, Mark(not candidates and place == 0)) for place in range(len(item))])
+    return found
 
 
 def _chosen(arm: Arm, sample: Sample, offered: Sequence[Candidate], heard: Sequence[Heard | None]) -> list[Mark]:

@@ -17,7 +17,7 @@ from evalkit.core.ports import Store
 from evalkit.core.routing import RouteRule, as_text
 from evalkit.core.types import Choice, Contribution, Json, Sample
 from evalkit.steps.bench import Arm, Bench, Gate
-from evalkit.steps.known import Known, Mark, candidate, items, picked
+from evalkit.steps.known import Item, Known, Mark, candidate, items, picked
 
 BY = "route"
 """What a choice says of answers that were not kept because another model was asked."""
@@ -109,13 +109,17 @@ def decide(gate: Gate, item: Sequence[Known], found: Sequence[Mark]) -> Decision
     return Decision(low, valued.value, valued.criteria, valued.reason)
 
 
-def marks(bench: Bench, arm: Arm, item: Sequence[Known], store: Store) -> list[Mark]:
-    """One mark for each answer to an item. None counts where the next model was asked: rank 1 has then what would have
-    counted."""
-    found = picked(bench, arm, item, store)
-    if bench.gate is None:
+def marks(bench: Bench, arm: Arm, some: Sequence[Item], store: Store) -> list[list[Mark]]:
+    """One mark for each answer to each item. None counts where the next model was asked: rank 1 has then what would
+    have counted."""
+    found = picked(bench, arm, some, store)
+    gate = bench.gate
+    if gate is None:
         return found
-    decision = decide(bench.gate, item, found)
+    return [_passed_on(decide(gate, item, its), its) for item, its in zip(some, found, strict=True)]
+
+
+def _passed_on(decision: Decision, found: list[Mark]) -> list[Mark]:
     if not decision.escalates:
         return found
     counted = sum(mark.selected for mark in found)
@@ -152,8 +156,9 @@ def sent(bench: Bench, store: Store, identity: str) -> Sent:
 
 def _decisions(first: Bench, arm: Arm, store: Store, identity: str) -> Iterator[tuple[str, Decision]]:
     assert first.gate is not None
-    for item in items(first, arm, store, identity):
-        yield item[0].cell.sample.id, decide(first.gate, item, picked(first, arm, item, store))
+    for some in items(first, arm, store, identity):
+        for item, found in zip(some, picked(first, arm, some, store), strict=True):
+            yield item[0].cell.sample.id, decide(first.gate, item, found)
 
 
 def admitted(bench: Bench, store: Store, identity: str) -> Bench:

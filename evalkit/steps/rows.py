@@ -20,9 +20,9 @@ def rows(bench: Bench, store: Store, identity: str) -> Iterator[SampleRow]:
     """
     bench = admitted(bench, store, identity)
     for arm in bench.arms:
-        for item in items(bench, arm, store, identity):
-            for one, mark in zip(item, marks(bench, arm, item, store), strict=True):
-                yield _row(bench, arm, one, mark)
+        for some in items(bench, arm, store, identity):
+            for item, found in zip(some, marks(bench, arm, some, store), strict=True):
+                yield from (_row(bench, arm, one, mark) for one, mark in zip(item, found, strict=True))
 
 
 def _row(bench: Bench, arm: Arm, known: Known, mark: Mark) -> SampleRow:

@@ -1,7 +1,7 @@
 """The verb `diagnose`: what explains a result. Each kind reads the rows of other steps and asks nothing itself.
 
-A diagnosis takes rows one at a time and holds of them what it needs, never their texts: so a
-run of a million answers is no more than a run of a thousand.
+A diagnosis takes rows one at a time. What it holds grows with the answers, but by their digests and verdicts and never
+by their texts.
 """
 
 from __future__ import annotations

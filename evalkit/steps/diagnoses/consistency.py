@@ -25,7 +25,7 @@ from evalkit.core.types import SampleRow
 from evalkit.stats import consistency as agreement
 from evalkit.stats.intervals import estimate, mean
 from evalkit.stats.passk import maj_at_k
-from evalkit.steps.diagnoses.facts import Groups, label
+from evalkit.steps.diagnoses.facts import Digest, Groups, label
 
 STABLE, WOBBLY, REACHABLE, UNREACHABLE = "stable right", "wobbly", "reachable", "unreachable"
 CLASSES = (STABLE, WOBBLY, REACHABLE, UNREACHABLE)
@@ -62,7 +62,7 @@ class _Item(Struct, frozen=True):
     key: tuple[str, ...]
     name: str
     category: str
-    keys: tuple[str | None, ...]
+    keys: tuple[Digest | None, ...]
     right: tuple[bool, ...]
     greedy: bool | None
 

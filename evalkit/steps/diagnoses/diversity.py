@@ -14,7 +14,7 @@ from evalkit.core.runfolder import DiagnosisLock
 from evalkit.core.types import SampleRow
 from evalkit.stats.consistency import effective_number
 from evalkit.stats.intervals import mean
-from evalkit.steps.diagnoses.facts import Fact, Group, Groups, label, named
+from evalkit.steps.diagnoses.facts import Digest, Fact, Group, Groups, label, named
 
 NEAR = 0.1
 """Selector values that differ by no more are as good as equal: a tenth of a point."""
@@ -133,7 +133,7 @@ def _value_table(several: dict[str, list[Group]]) -> DiagnosisTable:
 
 def _figure(groups: Sequence[Group]) -> Figure:
     most = max(len(group.known) for group in groups)
-    kinds: list[tuple[str, Callable[[Fact], str | None]]] = [("texts", _text), ("behaviours", _behaviour)]
+    kinds: list[tuple[str, Callable[[Fact], Digest | None]]] = [("texts", _text), ("behaviours", _behaviour)]
     series = []
     for name, key in kinds:
         counts = Counter(distinct(group.known, key) for group in groups)
@@ -188,37 +188,37 @@ def _drawn(group: Group) -> bool:
     return all(fact.temperature is None or fact.temperature > 0 for fact in group.known)
 
 
-def distinct(facts: Iterable[Fact], key: Callable[[Fact], str | None]) -> int:
+def distinct(facts: Iterable[Fact], key: Callable[[Fact], Digest | None]) -> int:
     """How many different ones there are. What has none equals nothing, not even another such; where nothing has one
     there is nothing to count: 0."""
     return len(_tally(facts, key))
 
 
-def _tally(facts: Iterable[Fact], key: Callable[[Fact], str | None]) -> list[int]:
+def _tally(facts: Iterable[Fact], key: Callable[[Fact], Digest | None]) -> list[int]:
     """How often each comes; nothing where none has one."""
     found = [key(fact) for fact in facts]
     known = Counter(one for one in found if one is not None)
     return [*known.values(), *([1] * (len(found) - known.total()))] if known else []
 
 
-def _text(fact: Fact) -> str | None:
+def _text(fact: Fact) -> Digest | None:
     return fact.text
 
 
-def _answer(fact: Fact) -> str | None:
+def _answer(fact: Fact) -> Digest | None:
     return fact.answer
 
 
-def _behaviour(fact: Fact) -> str | None:
+def _behaviour(fact: Fact) -> Digest | None:
     return fact.behaviour
 
 
-def _mean_distinct(groups: Sequence[Group], key: Callable[[Fact], str | None]) -> float | None:
+def _mean_distinct(groups: Sequence[Group], key: Callable[[Fact], Digest | None]) -> float | None:
     counts = [distinct(group.known, key) for group in groups]
     return mean([float(count) for count in counts if count])
 
 
-def _share_of_one(groups: Sequence[Group], key: Callable[[Fact], str | None]) -> float | None:
+def _share_of_one(groups: Sequence[Group], key: Callable[[Fact], Digest | None]) -> float | None:
     counts = [distinct(group.known, key) for group in groups]
     return _share(count == 1 for count in counts if count)
 

@@ -100,3 +100,23 @@ def test_a_spec_without_steps(tmp_path: Path) -> None:
     text = _HEAD.replace("suites:\n  s:", "suite:")
     spec = spec_of(tmp_path, text + "policy: {samples: 2, sweep: {temperature: [0.2, 0.5]}}\n")
     assert list(spec.steps) == ["bench-temperature_0_2", "bench-temperature_0_5", "bench"]
+
+
+def test_the_specs_policy_is_the_default_of_a_map(tmp_path: Path) -> None:
+    """A step that names categories only has the swept policy of the spec for the rest, as it has any other."""
+    text = (
+        "policies: {p: {samples: 2, sweep: {temperature: [0.2, 0.5]}}}\npolicy: p\n"
+        "steps: {w: {bench: s, policy: {b: greedy}}}\n"
+    )
+    spec = spec_of(tmp_path, _HEAD + text)
+    arm = spec.steps["w-temperature_0_5"]
+    assert isinstance(arm, BenchStep)
+    assert arm.policy == {"b": "greedy", "default": "p.temperature-0.5"}
+
+
+def test_values_are_told_apart_in_full(tmp_path: Path) -> None:
+    """Seeds that differ in their last digit, and numbers that are the same however they are written."""
+    text = "steps: {w: {bench: s, policy: {temperature: 1.0, samples: 2, sweep: {seed: [12345678, 12345679]}}}}\n"
+    assert list(arms(spec_of(tmp_path, _HEAD + text), "w")) == ["12345678", "12345679"]
+    text = "steps: {w: {bench: s, policy: {samples: 2, sweep: {temperature: [1.0, 0.25, 1e-6]}}}}\n"
+    assert list(arms(spec_of(tmp_path, _HEAD + text), "w")) == ["1", "0.25", "1e-06"]
