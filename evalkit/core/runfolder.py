@@ -22,6 +22,7 @@ LOCK = "evalkit.lock"
 SPEC = "spec.lock.yaml"
 EVENTS = "events.jsonl"
 SAMPLES = "samples.jsonl"
+VERDICTS = "verdicts.jsonl"
 PARQUET = "samples.parquet"
 RESULTS = "results.json"
 REPORT = "report.md"
@@ -157,6 +158,22 @@ class DiagnosisLock(Struct, frozen=True, kw_only=True):
     training: TrainingLock | None = None
 
 
+class PairingLock(Struct, frozen=True, kw_only=True):
+    """A `judge` step: which two `bench` steps it pairs, and who judges.
+
+    `retest` is the share of the pairs that was asked once more, `swap` whether both orders were asked. `warnings` are
+    sentences that must stand wherever its numbers stand, such as a judge of a contestant's family.
+    """
+
+    step: str
+    player: str
+    opponent: str
+    judges: tuple[JudgeLock, ...]
+    swap: bool = True
+    retest: float = 0.1
+    warnings: tuple[str, ...] = ()
+
+
 class ModelLock(Struct, frozen=True, kw_only=True):
     """What decided a model's answers besides prompt and sampling."""
 
@@ -168,8 +185,9 @@ class Lock(Struct, frozen=True, kw_only=True):
     """`evalkit.lock`: what the run was made of, by digest. Nothing in it depends on the clock or the machine's paths.
 
     `spec` is the digest of the long form, `sandbox` the identity of the sandbox where one was used and `sandbox_parts`
-    what it is made of (base, packages, worker), `packages` the versions that can change a number, `routes` the models
-    that are made of others, `expectations` what the spec said before the run.
+    what it is made of (base, packages, worker), `packages` the versions that can change a number, `pairings` the steps
+    in which judges compare, `routes` the models that are made of others, `expectations` what the spec said before the
+    run.
     """
 
     evalkit: int = 1
@@ -180,5 +198,6 @@ class Lock(Struct, frozen=True, kw_only=True):
     sandbox_parts: dict[str, Json] = {}
     packages: dict[str, str] = {}
     diagnoses: tuple[DiagnosisLock, ...] = ()
+    pairings: tuple[PairingLock, ...] = ()
     routes: dict[str, Route] = {}
     expectations: tuple[Expected, ...] = ()

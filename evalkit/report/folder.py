@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -11,6 +12,9 @@ from evalkit.core import runfolder
 from evalkit.core.errors import DataError
 from evalkit.core.runfolder import Lock, RunRecord
 from evalkit.core.types import SampleRow
+from evalkit.core.verdicts import VerdictRow
+
+_Row = TypeVar("_Row")
 
 _AGAIN = "run the command of this run again: what is in the store is not asked a second time"
 
@@ -37,16 +41,27 @@ def read_lock(folder: Path) -> Lock:
 def read_rows(folder: Path) -> Iterator[SampleRow]:
     """The lines of `samples.jsonl`, one at a time."""
     path = folder / runfolder.SAMPLES
-    decoder = msgspec.json.Decoder(SampleRow)
+    if not path.exists():
+        raise DataError("the run folder has no samples", where=str(path), hint=_AGAIN)
+    yield from _lines(path, SampleRow, "a sample row")
+
+
+def read_verdicts(folder: Path) -> Iterator[VerdictRow]:
+    """The lines of `verdicts.jsonl`, one at a time; nothing where no judge compared."""
+    path = folder / runfolder.VERDICTS
+    if path.exists():
+        yield from _lines(path, VerdictRow, "a verdict")
+
+
+def _lines(path: Path, kind: type[_Row], what: str) -> Iterator[_Row]:
+    decoder = msgspec.json.Decoder(kind)
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):
                 try:
                     yield decoder.decode(line)
                 except msgspec.DecodeError as error:
-                    raise DataError(f"not a sample row: {error}", where=f"{path}:{number}", hint=_AGAIN) from error
-    except FileNotFoundError as error:
-        raise DataError("the run folder has no samples", where=str(path), hint=_AGAIN) from error
+                    raise DataError(f"not {what}: {error}", where=f"{path}:{number}", hint=_AGAIN) from error
     except OSError as error:
         raise _unreadable(path, error) from error
 
