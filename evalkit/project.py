@@ -318,10 +318,14 @@ def check(paths: Sequence[Path]) -> Checked:
     return Checked("\n".join(screens), f"{files}: {errors or 'no'} error{'s' if errors != 1 else ''}", errors)
 
 
+_LARGE = ("benches", "pairing")
+"""Parts of a planned step that hold its samples."""
+
+
 def plan_view(plan: Plan) -> list[dict[str, Json]]:
     """A plan as plain data, without the samples."""
     return [
-        {name: msgspec.to_builtins(getattr(step, name)) for name in step.__struct_fields__ if name != "benches"}
+        {name: msgspec.to_builtins(getattr(step, name)) for name in step.__struct_fields__ if name not in _LARGE}
         for step in plan.steps
     ]
 

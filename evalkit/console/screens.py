@@ -116,10 +116,10 @@ def show_plan(plan: Plan) -> None:
             console.print(_plan_table(step))
             say(f"  why: {step.why}")
             say(f"  {_tokens(step)}{_programs(step)}")
-            for judging in step.judging:
-                say(f"  {_judging(judging)}")
         else:
             say(f"  {step.why}")
+        for judging in step.judging:
+            say(f"  {_judging(judging)}")
         for one in step.foreseen:
             say(f"  expects {_foreseen(one)}")
         say("")
@@ -172,7 +172,8 @@ def _judging(one: PlannedJudging) -> str:
         if one.continuations
         else f"at most {numbers.count(one.max_completion_tokens)} answer tokens"
     )
-    asked = f"judge {one.judge} ({one.model}): {most}{numbers.plural(one.requests, 'question')}"
+    noun = "game" if one.compares else "question"
+    asked = f"judge {one.judge} ({one.model}): {most}{numbers.plural(one.requests, noun)}"
     if one.cached == one.requests:
         return f"{asked}, every answer is stored"
     tokens = f"{most}{about}{numbers.count(one.prompt_tokens)} prompt tokens"

@@ -9,12 +9,11 @@ from evalkit.core import registry
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.nodes import Node, Path
 
-_VERBS = ("judge", "distil", "train")
+_VERBS = ("distil", "train")
 _DIAGNOSES = ("ties",)
 _SECTIONS = ("budget",)
 _STEP_KEYS = ("when", "require")
 _EXPECTING = ("bench", "compare")
-_JUDGE_KEYS = ("swap", "retest")
 _TEMPLATE = ".md.j2"
 
 
@@ -24,9 +23,6 @@ def check(root: Node, diagnostics: Diagnostics) -> None:
         _refuse(root, (), section, f"`{section}`", diagnostics)
     for path, model in _models(root):
         _check_engine(model, path, diagnostics)
-    for name, judge in _entries(root, "judges"):
-        for key in _JUDGE_KEYS:
-            _refuse(judge, ("judges", name), key, f"`{key}` of a judge, which compares pairs,", diagnostics)
     _check_template(root.get("report"), diagnostics)
     for name, step in _entries(root, "steps"):
         _check_step(step, ("steps", name), diagnostics)

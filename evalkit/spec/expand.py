@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from evalkit.core.types import Json
-from evalkit.spec import expand_diagnoses, expand_sweeps
+from evalkit.spec import expand_diagnoses, expand_judges, expand_sweeps
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnosis_keys import TRAINING
 from evalkit.spec.diagnostics import did_you_mean
@@ -42,7 +42,8 @@ def model_source(text: str) -> dict[str, Json]:
 
 def expand(root: Node, main: str, tasks: TaskLibrary, reading: Reading) -> Node:
     """The long form of a document whose shape is right. What is wrong with its meaning goes to the diagnostics."""
-    root = expand_diagnoses.spread(expand_sweeps.spread(root, reading.diagnostics), reading.diagnostics)
+    for kind in (expand_sweeps, expand_diagnoses, expand_judges):
+        root = kind.spread(root, reading.diagnostics)
     return _Expander(root, main, tasks, reading).expand()
 
 
@@ -92,6 +93,9 @@ class _Expander:
         if judges is None:
             return {}
         found = {name: _with_defaults(judge, {"policy": BUILT_IN}) for name, judge in judges.map.items()}
+        found |= {
+            name: expand_judges.with_defaults(found[name]) for name in expand_judges.compares(self._root) & set(found)
+        }
         for name, judge in found.items():
             self._policies.check_known(judge.map["policy"], ("judges", name, "policy"))
         return {"judges": Node(found, judges.place)}

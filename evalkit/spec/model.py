@@ -64,9 +64,12 @@ class Policy(Struct, frozen=True):
 
 
 class JudgeRule(Struct, frozen=True):
-    """A judge: `model` answers what is asked about an answer, its own questions (`ask`) or those of a rubric.
+    """A judge: `model` answers what is asked about an answer, its own questions (`ask`) or those of a rubric; or it
+    compares pairs, by the criteria in `ask`.
 
-    `prompt` is a template in the place of the built-in one, `policy` how it is asked where it has to write.
+    `prompt` is a template in the place of the built-in one, `policy` how it is asked where it has to write. Of a judge
+    that compares: `swap` asks in both orders, `retest` is the share of the pairs that is asked once more, `style` the
+    form of its verdicts, and with `reference` it is shown gold answers.
     """
 
     name: str
@@ -74,6 +77,10 @@ class JudgeRule(Struct, frozen=True):
     ask: tuple[str, ...] = ()
     policy: str = "greedy"
     prompt: str | None = None
+    swap: bool = True
+    retest: float = 0.1
+    style: Literal["letters", "json"] = "letters"
+    reference: bool = False
 
 
 class BenchStep(Struct, frozen=True, tag="bench"):
@@ -115,7 +122,17 @@ class DiagnoseStep(Struct, frozen=True, tag="diagnose"):
     expect: tuple[Condition, ...] = ()
 
 
-Step = BenchStep | DiagnoseStep
+class JudgeStep(Struct, frozen=True, tag="judge"):
+    """Let the `judges` compare the answers of two `bench` steps, pair by pair. A win is the player's."""
+
+    name: str
+    judges: tuple[str, ...]
+    player: str
+    opponent: str
+    expect: tuple[Condition, ...] = ()
+
+
+Step = BenchStep | DiagnoseStep | JudgeStep
 """A tagged union of the verbs; it grows with them."""
 
 

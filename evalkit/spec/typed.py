@@ -14,6 +14,7 @@ from evalkit.spec.model import (
     BenchStep,
     DiagnoseStep,
     JudgeRule,
+    JudgeStep,
     Policy,
     Report,
     Rubric,
@@ -120,7 +121,9 @@ def _policy(name: str, policy: Json) -> Policy:
 
 
 def _judge(name: str, judge: Json) -> JudgeRule:
-    return JudgeRule(name, judge["model"], tuple(judge.get("ask", ())), judge["policy"], judge.get("prompt"))
+    of_pairs = {key: judge[key] for key in ("swap", "retest", "style", "reference") if key in judge}
+    questions = tuple(judge.get("ask", ()))
+    return JudgeRule(name, judge["model"], questions, judge["policy"], judge.get("prompt"), **of_pairs)
 
 
 _ROLES = ("of", "first", "then", "greedy", "again", "scores")
@@ -138,6 +141,8 @@ def _step(name: str, step: Json, resolve: Resolve) -> Step:
         file = step.get("data")
         training = TrainingFile(file, str(resolve(file)), step["by"]) if file is not None else None
         return DiagnoseStep(name=name, diagnosis=step["diagnose"], reads=reads, options=options, training=training)
+    if "judge" in step:
+        return JudgeStep(name, tuple(step["judge"]), *step["of"])
     return BenchStep(
         name=name,
         suite=step["bench"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from msgspec import Struct
+
 from evalkit.core.digest import digest_text
 from evalkit.core.ports import Store
 from evalkit.core.types import Completion, Request, SampleRow, Score, Weighed
@@ -13,16 +15,30 @@ from evalkit.steps.known import Known, Mark, items
 from evalkit.steps.routing import admitted, marks
 
 
+class Told(Struct, frozen=True):
+    """A row, and what it was made of."""
+
+    row: SampleRow
+    known: Known
+    mark: Mark
+
+
 def rows(bench: Bench, store: Store, identity: str) -> Iterator[SampleRow]:
     """What the store knows of a bench, one row a completion, in plan order. What is missing is void.
 
     Of the second model of an escalation these are the items that the first one's answers send on.
     """
+    return (one.row for one in told(bench, store, identity))
+
+
+def told(bench: Bench, store: Store, identity: str) -> Iterator[Told]:
+    """The same with what each row was made of."""
     bench = admitted(bench, store, identity)
     for arm in bench.arms:
         for some in items(bench, arm, store, identity):
             for item, found in zip(some, marks(bench, arm, some, store), strict=True):
-                yield from (_row(bench, arm, one, mark) for one, mark in zip(item, found, strict=True))
+                for one, mark in zip(item, found, strict=True):
+                    yield Told(_row(bench, arm, one, mark), one, mark)
 
 
 def _row(bench: Bench, arm: Arm, known: Known, mark: Mark) -> SampleRow:
