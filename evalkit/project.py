@@ -18,6 +18,7 @@ from evalkit.core.types import Json, SampleRow
 
 if TYPE_CHECKING:  # each command imports what it needs: `evalkit --help` must not wait for the rest
     from evalkit.plan import Plan
+    from evalkit.report.compared import ComparedPair
     from evalkit.report.results import Results
     from evalkit.run.executor import Order, Outcome
     from evalkit.run.store import SqliteStore
@@ -264,6 +265,13 @@ def find_samples(folder: Path, wanted: str) -> list[SampleRow]:
             f"no sample of {folder.name} is called '{wanted}'", hint="the report and samples.jsonl name the samples"
         )
     return chosen
+
+
+def find_pairs(folder: Path, wanted: str) -> list[ComparedPair]:
+    """The verdicts of a judge step about an item, `STEP/ID`; nothing where the step is none."""
+    from evalkit.report.compared import compared
+
+    return compared(folder, wanted)
 
 
 def results(folder: Path) -> Results:

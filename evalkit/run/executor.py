@@ -85,8 +85,7 @@ def _fill(folder: RunFolder, plan: Plan, store: SqliteStore, listener: Listener)
             fill(bench, tools)
         for bench in plan.benches:  # after all of that: the judge's model takes the place of the others, once
             ask(admitted(bench, store, sandbox.identity), tools)
-        for pairing in plan.pairings:  # after that: a judge may have picked what is compared
-            compare(pairing, tools, sandbox.identity)
+        compare(plan.pairings, tools, sandbox.identity)  # after that: a judge may have picked what is compared
     finally:
         tools.close()
         tools.listener.finish()

@@ -5,7 +5,7 @@ It comes after all answers of the contestants, since the judge's model takes the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from evalkit.core.ports import Store, Tools
 from evalkit.core.types import Completion, Progress, Request, Void
@@ -25,12 +25,15 @@ def wanted(pairing: Pairing, judge: PairJudge, store: Store, identity: str) -> I
         yield {one.request.key: one.request for pair in some for one in asked(pairing, judge, pair)}
 
 
-def compare(pairing: Pairing, tools: Tools, identity: str) -> None:
-    """Obtain every answer of the judges that the store lacks, for all pairs that it has.
+def compare(pairings: Sequence[Pairing], tools: Tools, identity: str) -> None:
+    """Obtain every answer of the judges that the store lacks, for all pairs that it has. Each judge's model is loaded
+    once, whatever the number of steps in which it judges.
 
     Raises what `fill` raises; all that was obtained until then is stored.
     """
-    for judge in pairing.judges:
+    seats = [(pairing, judge) for pairing in pairings for judge in pairing.judges]
+    models = list(dict.fromkeys(judge.model.name for _, judge in seats))
+    for pairing, judge in sorted(seats, key=lambda seat: models.index(seat[1].model.name)):
         _Comparing(pairing, judge, tools, identity).run()
 
 

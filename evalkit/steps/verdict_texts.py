@@ -25,7 +25,7 @@ _WINNER = re.compile(r"(?:(?:response|answer|assistant|option)[\s_-]*)?\W*(a|b|c
 _SIDES = ("response_{}", "answer_{}", "assistant_{}", "{}")
 _RATING = re.compile(r"\[\[(\d+\.?\d*)\]\]")
 _BARE_RATING = re.compile(r"\[(\d+\.?\d*)\]")
-_THOUGHT = "</think>"
+_THOUGHT_BEGINS, _THOUGHT_ENDS = "<think>", "</think>"
 _LOWEST, _HIGHEST = 1.0, 10.0
 _QUOTED = 60
 
@@ -41,8 +41,14 @@ class Reading(Struct, frozen=True):
 
 def read(style: Style, text: str, criteria: Sequence[str] = ()) -> Reading:
     """The verdict in a judge's text; ratings of the `criteria` only in the `json` style."""
-    final = text.rpartition(_THOUGHT)[2]
+    final = _final(text)
     return read_letters(final) if style == "letters" else read_json(final, criteria)
+
+
+def _final(text: str) -> str:
+    """What comes after all thinking; nothing where it does not end."""
+    after = text.rpartition(_THOUGHT_ENDS)[2]
+    return "" if _THOUGHT_BEGINS in after else after
 
 
 def read_letters(text: str) -> Reading:
