@@ -46,10 +46,10 @@ def base_of(model: Mapping[str, Json]) -> Json:
 
 def shared_family(one: Mapping[str, Json], other: Mapping[str, Json]) -> str | None:
     """The family that two models have in common, by what they are called where they come from; None for none."""
-    if base_of(one) == base_of(other) != {}:
-        return _called(one)
     common = sorted(families(_called(one)) & families(_called(other)))
-    return common[0] if common else None
+    if common:
+        return common[0]
+    return _called(one) or None if base_of(one) == base_of(other) else None
 
 
 def _called(model: Mapping[str, Json]) -> str:
