@@ -63,9 +63,6 @@ def prepare_pairing(
 
 def _judge(spec: Spec, name: str, fingerprints: dict[str, Fingerprint]) -> PairJudge:
     rule = spec.judges[name]
-    if rule.model in spec.routes:
-        message = f"the judge '{name}' is the route '{rule.model}', and a judge is one model"
-        raise SpecError(message, hint="name one of its models")
     model = spec.models[rule.model]
     if model.name not in fingerprints:
         fingerprints[model.name] = registry.load("engines", model.engine).fingerprint(model)

@@ -25,6 +25,9 @@ def check(long: Node, models: Set[str], diagnostics: Diagnostics) -> None:
         model = judge.map["model"]
         if model.content not in models:
             diagnostics.unknown(model, (*path, "model"), f"unknown model '{model.content}'", models)
+        elif "route" in (long.map["models"].get(model.content) or Node({})).map:
+            message = f"'{model.content}' is a route, and a judge is one model"
+            diagnostics.error(model.place, (*path, "model"), message, hint="name one of its models")
         _check_policy(judge.map["policy"], path, long, diagnostics)
         if "prompt" in judge.map:
             pairs = name in compares(long) or (name not in named(long) and not DEFAULTS.keys().isdisjoint(judge.map))

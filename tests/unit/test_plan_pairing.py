@@ -28,7 +28,6 @@ models:
   theirs: {file: theirs.jsonl, fields: {id: id, text: text<fields>}}
   umpire: {file: judged.jsonl, fields: {id: id, text: text}}
   second: {file: others.jsonl, fields: {id: id, text: text}}
-  mixed: {route: {rules: [{when: {task: [facts]}, model: umpire}, {model: second}]}}
 suites: {facts: {c: {task: facts}}}
 tasks:
   facts:
@@ -41,7 +40,6 @@ judges:
   fair: {model: umpire, ask: [clarity]<settings>}
   strict: {model: second, style: json, retest: 0}
   twin: {model: umpire, retest: 0}
-  many: {model: mixed}
 policies:
   several: {temperature: 0.8, samples: 2}
   short: {max_tokens: 30}
@@ -183,7 +181,6 @@ def test_a_policy_limits_what_a_judge_writes(tmp_path: Path, store: SqliteStore)
             {"judges": "[fair, twin]"},
             "model 'umpire' has one answer to a pair, and the judges 'fair' and 'twin' of step 'duel' both ask for it",
         ),
-        ({"judges": "many"}, "the judge 'many' is the route 'mixed', and a judge is one model"),
         (
             {"settings": ", retest: 0, policy: bound"},
             "policy 'bound' has a `format`, and a judge answers in a form of its own",
