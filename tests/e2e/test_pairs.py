@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
+import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -177,3 +180,41 @@ def test_a_contestant_does_not_judge(duel: ProjectFolder) -> None:
     refused = duel.evalkit("run", "spec.yaml")
     assert refused.code == 2
     assert "the judge is a contestant: 'theirs' would judge its own answers" in refused.err
+
+
+def _by_the_embedded_model(duel: ProjectFolder) -> None:
+    """The same duel judged by a model that writes a few words, most likely without a verdict."""
+    text = SPEC.replace(
+        "umpire: {file: judged.jsonl, fields: {id: id, text: text, seconds: s}}", "umpire: smollm2-135m"
+    )
+    text = text.replace("retest: 1.0}", "retest: 1.0, policy: brief}", 1).replace(
+        "judge: [fair, strict]", "judge: fair"
+    )
+    duel.write({"spec.yaml": text.replace("steps:", "policies: {brief: {max_tokens: 8}}\nsteps:")})
+
+
+@pytest.mark.model
+def test_the_embedded_model_judges_and_is_killed(duel: ProjectFolder, need: Callable[[str], None]) -> None:
+    """What was answered before the kill is not asked again, and every pair has its verdict in the end."""
+    need("model")
+    _by_the_embedded_model(duel)
+    process = subprocess.Popen(
+        duel.command("run", "spec.yaml"), cwd=duel.path, env=duel.env, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    said = next(line for line in process.stderr if "judged by fair" in line)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    assert said == "duel/pairs, judged by fair: 12 answers\n"
+
+    done = duel.evalkit("run", "spec.yaml")
+    assert done.code == 0, done.err
+    rows = _verdicts(duel)
+    assert [row["id"] for row in rows] == ["1", "2", "3", "4"]
+    assert {row["verdict"] for row in rows[:3]} <= {"win", "loss", "tie", "inconsistent", "invalid"}
+    assert all(game["text"] is not None and game["effective"]["max_tokens"] == 8 for game in rows[0]["games"])
+    again = duel.evalkit("run", "spec.yaml")
+    assert again.code == 0, again.err
+    assert "loading" not in again.err
+    assert rows == _verdicts(duel)
