@@ -18,6 +18,7 @@ from evalkit.plan.needs import order, restricted
 from evalkit.plan.pairing import pairing_lock, pairing_models, planned_pairing, prepare_pairing
 from evalkit.plan.planned import Foreseen, Plan, PlannedStep, PlannedTask, Sources
 from evalkit.plan.prepare import check_recorded, prepare, with_limits
+from evalkit.plan.rates import check_budget, rates_of
 from evalkit.spec.model import BenchStep, DiagnoseStep, JudgeStep, Spec, Step, TrainingFile
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "model_lock",
     "pairing_lock",
     "pairing_models",
+    "rates_of",
     "restricted",
     "task_locks",
     "with_limits",
@@ -43,6 +45,12 @@ def make(spec: Spec, sources: Sources) -> Plan:
     trained: dict[TrainingFile, TrainingLock] = {}
     steps = [spec.steps[name] for name in order(spec)]
     benches = {step.name: prepare(spec, step, sources, fingerprints) for step in steps if isinstance(step, BenchStep)}
+    pairings = {
+        step.name: prepare_pairing(spec, step, benches, (sources, fingerprints))
+        for step in steps
+        if isinstance(step, JudgeStep)
+    }
+    check_budget(spec, rates_of((bench for some in benches.values() for bench in some), pairings.values()))
     check_recorded([bench for some in benches.values() for bench in some])
     check_arms(spec, [some[0] for some in benches.values() if not some[0].route], limited=sources.limited)
 
@@ -50,7 +58,7 @@ def make(spec: Spec, sources: Sources) -> Plan:
         if isinstance(step, DiagnoseStep):
             return planned_diagnosis(step, sources, trained)
         if isinstance(step, JudgeStep):
-            return planned_pairing(spec, prepare_pairing(spec, step, benches, (sources, fingerprints)), sources)
+            return planned_pairing(spec, pairings[step.name], sources)
         return planned_step(spec, benches[step.name], sources)
 
     return Plan(spec, tuple(replace(planned(step), foreseen=foreseen(step, benches)) for step in steps))

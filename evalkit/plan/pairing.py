@@ -11,9 +11,11 @@ from evalkit.core.digest import digest
 from evalkit.core.errors import SpecError
 from evalkit.core.runfolder import JudgeLock, ModelLock, PairingLock
 from evalkit.core.types import Fingerprint, Json, Model, Request, Sample
+from evalkit.plan.costs import cost_of, paid
 from evalkit.plan.judging import judge_sampling, shown_fields, why_judged
 from evalkit.plan.locks import model_lock, task_locks
 from evalkit.plan.planned import PlannedJudging, PlannedStep, Sources
+from evalkit.plan.rates import rate_of
 from evalkit.plan.tokens import prompt_tokens
 from evalkit.scorers.shown import gold_text
 from evalkit.spec.families import shared_family
@@ -57,7 +59,6 @@ def prepare_pairing(
         categories=categories,
         seed=spec.seed,
         salt=sources.salt,
-        usd_per_hour=spec.cost.get("gpu_hour"),
     )
 
 
@@ -77,6 +78,7 @@ def _judge(spec: Spec, name: str, fingerprints: dict[str, Fingerprint]) -> PairJ
         swap=rule.swap,
         retest=rule.retest,
         reference=rule.reference,
+        rate=rate_of(spec, model),
     )
 
 
@@ -127,6 +129,7 @@ def _check_written(step: JudgeStep, sides: tuple[Sequence[Bench], Sequence[Bench
 def planned_pairing(spec: Spec, pairing: Pairing, sources: Sources) -> PlannedStep:
     """What a judge step costs."""
     judging = tuple(_planned(pairing, judge, sources) for judge in pairing.judges)
+    usd, unpriced = cost_of(paid(judging))
     step = pairing.step
     return PlannedStep(
         name=step.name,
@@ -143,6 +146,8 @@ def planned_pairing(spec: Spec, pairing: Pairing, sources: Sources) -> PlannedSt
         tasks=(),
         benches=(),
         judging=judging,
+        usd=usd,
+        unpriced=unpriced,
         pairing=pairing,
     )
 
@@ -164,16 +169,18 @@ def _planned(pairing: Pairing, judge: PairJudge, sources: Sources) -> PlannedJud
     known = sources.store.known("completions", requests)
     missing = [request for key, request in requests.items() if key not in known] + ahead
     tokens, exact = prompt_tokens(judge.model, [request.prompt for request in missing])
+    prompts, written = tokens + answer_tokens, len(missing) * judge.sampling.max_tokens
     return PlannedJudging(
         judge=judge.name,
         model=judge.model.name,
         requests=len(requests) + len(ahead),
         cached=len(known),
         candidates_ahead=waiting,
-        prompt_tokens=tokens + answer_tokens,
-        max_completion_tokens=len(missing) * judge.sampling.max_tokens,
+        prompt_tokens=prompts,
+        max_completion_tokens=written,
         continuations=0,
         tokens_exact=exact and not ahead,
+        usd=judge.rate.at_most(prompts, written),
         compares=True,
     )
 

@@ -49,7 +49,8 @@ class PlannedJudging(Struct, frozen=True):
     `compares`; `cached` of them are answered.
 
     `candidates_ahead`, or so many pairs, are not written yet: what will be asked about them is a ceiling. Tokens count
-    only what is not stored; `max_completion_tokens` is 0 where yes and no are weighed, as `continuations`.
+    only what is not stored; `max_completion_tokens` is 0 where yes and no are weighed, as `continuations`. `usd` is
+    what they cost at most, None where that is not known.
     """
 
     judge: str
@@ -61,6 +62,7 @@ class PlannedJudging(Struct, frozen=True):
     max_completion_tokens: int
     continuations: int
     tokens_exact: bool
+    usd: float | None = None
     compares: bool = False
 
 
@@ -91,7 +93,8 @@ class PlannedStep(Struct, frozen=True):
     already; None where that cannot be known. `continuations` are to be weighed, and cost no completion tokens.
     `judging` is what judges are asked beside all that.
     `foreseen` is what can be said of what the step is expected to show.
-    `training` is the training set that a diagnosis is about, as it was read. `pairing` is what judges compare.
+    `training` is the training set that a diagnosis is about, as it was read. `pairing` is what judges compare. `usd` is
+    what is to ask costs at most, without the models that are named in `unpriced`, of whose answers that is not known.
     """
 
     name: str
@@ -112,6 +115,8 @@ class PlannedStep(Struct, frozen=True):
     continuations: int = 0
     judging: tuple[PlannedJudging, ...] = ()
     foreseen: tuple[Foreseen, ...] = ()
+    usd: float = 0.0
+    unpriced: tuple[str, ...] = ()
     training: TrainingLock | None = None
     pairing: Pairing | None = None
 

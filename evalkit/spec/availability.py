@@ -11,7 +11,6 @@ from evalkit.spec.nodes import Node, Path
 
 _VERBS = ("distil", "train")
 _DIAGNOSES = ("ties",)
-_SECTIONS = ("budget",)
 _STEP_KEYS = ("when", "require")
 _EXPECTING = ("bench", "compare")
 _TEMPLATE = ".md.j2"
@@ -19,8 +18,6 @@ _TEMPLATE = ".md.j2"
 
 def check(root: Node, diagnostics: Diagnostics) -> None:
     """Say what in a document of right shape has to wait for a later version."""
-    for section in _SECTIONS:
-        _refuse(root, (), section, f"`{section}`", diagnostics)
     for path, model in _models(root):
         _check_engine(model, path, diagnostics)
     _check_template(root.get("report"), diagnostics)

@@ -19,7 +19,7 @@ from evalkit.steps.verdict_texts import read
 _CHUNK = 256
 
 
-def wanted(pairing: Pairing, judge: PairJudge, store: Store, identity: str) -> Iterator[dict[str, Request]]:
+def games_of(pairing: Pairing, judge: PairJudge, store: Store, identity: str) -> Iterator[dict[str, Request]]:
     """The requests of all games that follow from the stored answers, by key, some at a time."""
     for some in chunks(pairs(pairing, store, identity), _CHUNK):
         yield {one.request.key: one.request for pair in some for one in asked(pairing, judge, pair)}
@@ -59,7 +59,7 @@ class _Comparing:
         self._tell_unread(sorted(keys))
 
     def _wanted(self) -> Iterator[dict[str, Request]]:
-        return wanted(self._pairing, self._judge, self._tools.store, self._identity)
+        return games_of(self._pairing, self._judge, self._tools.store, self._identity)
 
     def _settle(self, fresh: list[Completion], voids: list[Void]) -> None:
         tokens = sum(one.completion_tokens or 0 for one in fresh)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from evalkit.core.digest import digest, digest_text
 from evalkit.core.errors import DataError
 from evalkit.core.keys import completion_key
+from evalkit.core.price import Rate
 from evalkit.core.templates import render
 from evalkit.core.types import Fingerprint, Json, Message, Model, Prompt, Request, Sample, SamplingParams
 from evalkit.steps.verdict_texts import Style
@@ -64,7 +65,7 @@ PROMPTS: dict[Style, str] = {"letters": _CODE + _COMMON + _LETTERS, "json": _COD
 class PairJudge(Struct, frozen=True):
     """A judge of pairs, ready to be asked. `template` is its prompt over `prompt`, `first`, `second`, `criteria`,
     `reference` and `row`. `swap`: it is asked in both orders; `retest` is the share of the pairs that it is asked
-    about once more. `reference`: it is shown gold answers."""
+    about once more. `reference`: it is shown gold answers. `rate` is what it costs."""
 
     name: str
     model: Model
@@ -76,6 +77,7 @@ class PairJudge(Struct, frozen=True):
     swap: bool = True
     retest: float = 0.1
     reference: bool = False
+    rate: Rate = Rate()
 
     @property
     def prompt_sha256(self) -> str:

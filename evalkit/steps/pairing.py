@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from evalkit.core.ports import Store
+from evalkit.core.price import Used
 from evalkit.core.types import Completion, Prompt, Sample, Void
 from evalkit.core.verdicts import Game, Side, VerdictRow, verdict_of
 from evalkit.spec.model import JudgeStep
@@ -45,7 +46,6 @@ class Pairing(Struct, frozen=True):
     categories: Mapping[str, Category]
     seed: int = 0
     salt: str = ""
-    usd_per_hour: float | None = None
 
 
 class Pair(Struct, frozen=True):
@@ -164,13 +164,11 @@ def verdict_rows(pairing: Pairing, store: Store, identity: str) -> Iterator[Verd
         keys = list({one.request.key for _, _, wanted in put for one in wanted})
         answers, voids = store.completions(keys), store.voids(keys)
         for pair, judge, wanted in put:
-            played = tuple(_game(pairing, judge, one, answers, voids) for one in wanted)
+            played = tuple(_game(judge, one, answers, voids) for one in wanted)
             yield _row(pairing, judge, pair, played)
 
 
-def _game(
-    pairing: Pairing, judge: PairJudge, one: Asked, answers: Mapping[str, Completion], voids: Mapping[str, Void]
-) -> Game:
+def _game(judge: PairJudge, one: Asked, answers: Mapping[str, Completion], voids: Mapping[str, Void]) -> Game:
     key = one.request.key
     answer = answers.get(key)
     if answer is None:
@@ -178,7 +176,6 @@ def _game(
         return Game(one.swapped, None, key, one.retest, reason=f"judge: {reason}", void=True)
     found = read(judge.style, answer.text, judge.criteria)
     cut = " (it was cut off at max_tokens)" if answer.finish_reason == "length" and found.reason else ""
-    seconds, hourly = answer.seconds, pairing.usd_per_hour
     return Game(
         swapped=one.swapped,
         said=found.said,
@@ -190,8 +187,8 @@ def _game(
         finish_reason=answer.finish_reason,
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
-        seconds=seconds,
-        usd=None if seconds is None or hourly is None else seconds / 3600 * hourly,
+        seconds=answer.seconds,
+        usd=judge.rate.usd(Used(answer.prompt_tokens, answer.completion_tokens, answer.seconds)),
         effective=answer.effective,
     )
 

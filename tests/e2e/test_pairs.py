@@ -218,3 +218,33 @@ def test_the_embedded_model_judges_and_is_killed(duel: ProjectFolder, need: Call
     assert again.code == 0, again.err
     assert "loading" not in again.err
     assert rows == _verdicts(duel)
+
+
+def test_a_budget_is_for_judges_too(duel: ProjectFolder) -> None:
+    """A cent a token of the answers, at most eight each and two in fact: of 0.10 dollars two games are bought."""
+    counted = "fields: {id: id, text: text, prompt_tokens: asked, completion_tokens: written}"
+    price = "price: {input_mtok: 0, output_mtok: 10000}"
+    text = SPEC.replace("fields: {id: id, text: text, seconds: s}", f"{counted}, {price}")
+    text = text.replace("retest: 1.0}", "retest: 1.0, policy: brief}", 1).replace(
+        "judge: [fair, strict]", "judge: fair"
+    )
+    text = text.replace("steps:", "policies: {brief: {max_tokens: 8}}\nsteps:").replace("cost: {gpu_hour: 3.6}\n", "")
+    judged = [json.loads(line) for line in (duel.path / "judged.jsonl").read_text().splitlines()]
+    duel.write(
+        {
+            "judged.jsonl": _lines([{**row, "asked": 100, "written": 2} for row in judged]),
+            "spec.yaml": f"{text}budget: {{usd: 0.1}}\n",
+        }
+    )
+    planned = duel.evalkit("plan", "spec.yaml")
+    assert "cost: at most $1.28" in planned.out
+    stopped = duel.evalkit("run", "spec.yaml")
+    assert stopped.code == 4
+    assert "the budget is spent: 0.04 of 0.1 usd, and the next answer may take 0.08 more" in stopped.err
+    assert list(duel.path.glob("runs/*/verdicts.jsonl")) == []
+    duel.write({"spec.yaml": f"{text}budget: {{usd: 0.4}}\n"})
+    assert "judge fair (umpire): 12 games, 2 in the store" in duel.evalkit("plan", "spec.yaml").out
+    assert duel.evalkit("run", "spec.yaml").code == 0
+    [path] = duel.path.glob("runs/*/verdicts.jsonl")
+    games = [game for line in path.read_text().splitlines() for game in json.loads(line)["games"]]
+    assert [game["usd"] for game in games] == [pytest.approx(0.02)] * 12

@@ -17,7 +17,7 @@ from evalkit.run.record import UsedSandbox, lock_of
 from evalkit.run.store import SqliteStore
 from evalkit.spec.load import load_spec
 from evalkit.steps.bench import cells
-from evalkit.steps.comparing import wanted
+from evalkit.steps.comparing import games_of
 from evalkit.steps.pair_judges import PROMPTS
 from evalkit.steps.pairing import Pairing
 
@@ -143,7 +143,7 @@ def test_what_follows_from_stored_answers(tmp_path: Path, store: SqliteStore) ->
     assert (judging.requests, judging.cached, judging.candidates_ahead) == (4, 0, 0)
     assert planned.steps[-1].why == "compares mine with theirs: the judge 'fair' has 4 games left"
     pairing = paired(planned)
-    keys = [key for some in wanted(pairing, pairing.judges[0], store, "") for key in some]
+    keys = [key for some in games_of(pairing, pairing.judges[0], store, "") for key in some]
     store.put_completions([Completion(key, "[[A]]", "stop", None, "0" * 64) for key in keys[:3]])
     [judging] = made(tmp_path, store).steps[-1].judging
     assert (judging.requests, judging.cached, judging.max_completion_tokens) == (4, 3, 512)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from evalkit.core.digest import digest_text
 from evalkit.core.errors import DataError
+from evalkit.core.price import Price, Rate
 from evalkit.core.types import (
     Completion,
     Execution,
@@ -318,8 +319,13 @@ def test_each_model_is_opened_once(store: SqliteStore) -> None:
 
 
 def test_costs_of_a_game(store: SqliteStore) -> None:
-    _, rows = played(store, pairing(usd_per_hour=7200.0), Umpire(fair))
+    """By the judge's own rate: its tokens where these have a price, else the time of this machine."""
+    _, rows = played(store, pairing(judge(rate=Rate(hour=7200.0))), Umpire(fair))
     assert [game.usd for game in rows[0].games] == [1.0, 1.0]
+    _, rows = played(store, pairing(judge(rate=Rate(Price(1e6, 2e6), remote=True))), Umpire(fair))
+    assert [game.usd for game in rows[0].games] == [46.0, 46.0]
+    _, rows = played(store, pairing(), Umpire(fair))
+    assert [game.usd for game in rows[0].games] == [None, None]
 
 
 # retests
