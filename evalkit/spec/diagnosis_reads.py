@@ -11,6 +11,16 @@ from evalkit.spec.nodes import Node
 _SEVERAL = ("diversity", "consistency")
 
 
+def readable(step: Node, key: str | int, target: Node) -> bool:
+    """Whether a step of this verb can be read: the answers of a `bench`, but for `ties` the verdicts of a `judge`, and
+    beside them a `consistency` with the answers that it reads itself."""
+    if step.text("diagnose") == "ties" and key == "of":
+        return "judge" in target.map
+    if key == "consistency" and target.text("diagnose") == "consistency":
+        return True
+    return "bench" in target.map
+
+
 def check(long: Node, diagnostics: Diagnostics) -> None:
     """Say of each `diagnose` step of a long form which of the steps that it reads cannot answer it."""
     steps = long.map["steps"].map
