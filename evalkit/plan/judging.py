@@ -56,11 +56,12 @@ def judge_name(spec: Spec, policy: Policy) -> str | None:
     return policy.select.judge or (rubric.judge if rubric is not None else None)
 
 
-def judge_sampling(spec: Spec, rule: JudgeRule, tokens: int) -> SamplingParams:
-    """How a judge is asked; it may write so many `tokens` where its policy says nothing of that."""
+def judge_sampling(spec: Spec, rule: JudgeRule, tokens: int, *, formatted: bool = False) -> SamplingParams:
+    """How a judge is asked; it may write so many `tokens` where its policy says nothing of that. Only a judge whose
+    answers are JSON may have a format (`formatted`)."""
     policy = spec.policies.get(rule.policy, Policy(rule.policy))
-    if policy.json_schema is not None:
-        message = f"policy '{policy.name}' has a `format`, and a judge answers in a form of its own"
+    if policy.json_schema is not None and not formatted:
+        message = f"policy '{policy.name}' has a `format`, and the judge '{rule.name}' does not answer in JSON"
         raise SpecError(message, hint="give the judge a policy without one")
     return SamplingParams(
         temperature=policy.temperature,
@@ -71,6 +72,7 @@ def judge_sampling(spec: Spec, rule: JudgeRule, tokens: int) -> SamplingParams:
         max_tokens=tokens if policy.max_tokens is None else policy.max_tokens,
         stop=policy.stop,
         seed=policy.seed,
+        json_schema=policy.json_schema,
     )
 
 

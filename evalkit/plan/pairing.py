@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from evalkit.core import registry
 from evalkit.core.digest import digest
 from evalkit.core.errors import SpecError
+from evalkit.core.ports import EngineAdapter
 from evalkit.core.runfolder import JudgeLock, ModelLock, PairingLock
 from evalkit.core.types import Fingerprint, Json, Model, Request, Sample
 from evalkit.plan.costs import cost_of, paid
@@ -65,13 +66,18 @@ def prepare_pairing(
 def _judge(spec: Spec, name: str, fingerprints: dict[str, Fingerprint]) -> PairJudge:
     rule = spec.judges[name]
     model = spec.models[rule.model]
+    adapter: EngineAdapter = registry.load("engines", model.engine)
     if model.name not in fingerprints:
-        fingerprints[model.name] = registry.load("engines", model.engine).fingerprint(model)
+        fingerprints[model.name] = adapter.fingerprint(model)
+    sampling = judge_sampling(spec, rule, _VERDICT_TOKENS, formatted=rule.style == "json")
+    schema = sampling.json_schema
     return PairJudge(
         name=name,
         model=model,
-        fingerprint=fingerprints[model.name],
-        sampling=judge_sampling(spec, rule, _VERDICT_TOKENS),
+        fingerprint=replace(
+            fingerprints[model.name], format_parts={} if schema is None else adapter.check_format(model, [schema])
+        ),
+        sampling=sampling,
         template=rule.prompt or PROMPTS[rule.style],
         style=rule.style,
         criteria=rule.ask,
@@ -259,5 +265,9 @@ def _described(model: Model) -> dict[str, Json]:
 
 def pairing_models(pairing: Pairing) -> dict[str, ModelLock]:
     """What decides the answers of each model that compares."""
-    found = {judge.model.name: judge.fingerprint for judge in pairing.judges}
-    return {name: ModelLock(engine=one.engine, parts=dict(one.parts)) for name, one in found.items()}
+    found: dict[str, ModelLock] = {}
+    for judge in pairing.judges:
+        one = judge.fingerprint
+        known = found.get(judge.model.name, ModelLock(engine=one.engine))
+        found[judge.model.name] = replace(known, parts=known.parts | one.parts | one.format_parts)
+    return found

@@ -183,7 +183,7 @@ def test_a_policy_limits_what_a_judge_writes(tmp_path: Path, store: SqliteStore)
         ),
         (
             {"settings": ", retest: 0, policy: bound"},
-            "policy 'bound' has a `format`, and a judge answers in a form of its own",
+            "policy 'bound' has a `format`, and the judge 'fair' does not answer in JSON",
         ),
     ],
 )
@@ -193,6 +193,14 @@ def test_what_is_refused(tmp_path: Path, store: SqliteStore, changed: dict[str, 
         made(tmp_path, store, **changed)
     assert message == raised.value.message
     assert raised.value.hint
+
+
+def test_a_judge_that_answers_in_json_may_have_a_format(tmp_path: Path, store: SqliteStore) -> None:
+    """Its answers obey it then; what makes them is in the lock and the keys."""
+    [judge] = paired(made(tmp_path, store, settings=", retest: 0, style: json, policy: bound")).judges
+    assert judge.sampling.json_schema == '{"type":"object"}'
+    [free] = paired(made(tmp_path, store, settings=", retest: 0, style: json")).judges
+    assert free.sampling.json_schema is None
 
 
 def test_gold_answers_and_fields(tmp_path: Path, store: SqliteStore) -> None:
