@@ -13,7 +13,7 @@ from evalkit.report import arms, costs, expected, figures, findings, page
 from evalkit.report.collect import Collector, asked_models
 from evalkit.report.diagnosed import Diagnoses
 from evalkit.report.excerpts import Excerpts
-from evalkit.report.folder import read_lock, read_rows, read_run
+from evalkit.report.folder import read_lock, read_rows, read_run, read_verdicts
 from evalkit.report.render import environment, render
 from evalkit.report.results import Results, encode
 from evalkit.report.tables import ParquetFile
@@ -39,6 +39,8 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
             parquet.add(row)
             if candidates is not None:
                 candidates.add(row)
+    for verdict in read_verdicts(folder):
+        diagnoses.hear(verdict)
     asks = bool(lock.tasks) or not lock.diagnoses
     diagnosed = diagnoses.results()
     found = findings.compose(diagnosed, watch.raised(), environment())

@@ -8,7 +8,7 @@ from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
 from evalkit.spec.nodes import Node, Path, walk
 
-_STEP_KEYS = ("of", "first", "then", "greedy", "again", "scores")
+_STEP_KEYS = ("of", "first", "then", "greedy", "again", "scores", "consistency")
 _MODEL_KEYS = ("model",)
 _READERS = {"diagnose": "diagnosed", "compare": "compared"}
 
@@ -33,7 +33,7 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
                 diagnostics.unknown(
                     use, use.path, f"unknown step '{use.content}'", [key for key in steps if key != name]
                 )
-            elif use.content != name and "bench" not in steps[use.content].map:
+            elif use.content != name and not diagnosis_reads.readable(step, use.path[-1], steps[use.content]):
                 _refuse_reading(use, step, steps, diagnostics)
         _check_named(step.get("judge"), (*at, "judge"), long.get("judges"), "judge", diagnostics)
         _check_compared(step, at, diagnostics)
@@ -50,6 +50,11 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
 
 
 def _refuse_reading(use: Use, step: Node, steps: dict[str, Node], diagnostics: Diagnostics) -> None:
+    if step.text("diagnose") == "ties" and use.path[-1] == "of":
+        judges = ", ".join(key for key, other in steps.items() if "judge" in other.map)
+        message = f"'{use.content}' compares no pairs: ties are those of a `judge` step"
+        diagnostics.error(use.place, use.path, message, hint=f"judge steps: {judges or 'none'}")
+        return
     done = next((done for verb, done in _READERS.items() if verb in step.map), None)
     if done is not None:
         message = f"'{use.content}' asks nothing itself: only the answers of a `bench` can be {done}"

@@ -1,0 +1,166 @@
+"""What diagnoses keep of verdicts: who was said to be better, in which order, how long answers are, who is right.
+
+The verdict of a pair is that of its judge, or of more than half of several judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct, field
+
+from evalkit.core.verdicts import Said, Side, Verdict, VerdictRow, majority_of
+from evalkit.stats.judging import HALF, LOSS, WIN, Tally
+from evalkit.steps.diagnoses.facts import WHOLE
+
+BOTH, ONLY_PLAYER, ONLY_OPPONENT, NEITHER, UNKNOWN = (
+    "both right",
+    "only player right",
+    "only opponent right",
+    "both wrong",
+    "unverifiable",
+)
+TRUTHS = (BOTH, ONLY_PLAYER, ONLY_OPPONENT, NEITHER, UNKNOWN)
+"""What the task's own scorer makes of a pair. A score that is a share is neither right nor wrong."""
+WORTH: dict[Verdict, float] = {"win": WIN, "loss": LOSS, "tie": HALF, "inconsistent": HALF}
+"""What a verdict is worth to the player; what is not here is in no score."""
+LENGTHS = tuple[int | None, int | None]
+_PASSED = {"pass": True, "fail": False}
+_NAMED = 10
+
+
+class Opinion(Struct, frozen=True):
+    """What one judge says of a pair: its verdict, the one it gave when it was asked once more, and who won by place in
+    each game that the verdict comes from."""
+
+    verdict: Verdict
+    again: Verdict | None
+    said: tuple[Said | None, ...]
+
+
+class Pair(Struct):
+    """Two answers to one item. `name` is the player's, as `evalkit show` takes it. `right` and `chars` are the player's
+    and the opponent's."""
+
+    key: tuple[str, str, str, int]
+    category: str
+    name: str
+    right: tuple[bool | None, bool | None]
+    chars: LENGTHS
+    truncated: tuple[bool, bool]
+    opinions: dict[str, Opinion] = field(default_factory=dict)
+
+    @property
+    def item(self) -> tuple[str, str, str]:
+        """Its task, split and id."""
+        return self.key[:3]
+
+    @property
+    def verdict(self) -> Verdict:
+        """That of the judge, or of the majority of several."""
+        verdicts = [opinion.verdict for opinion in self.opinions.values()]
+        return verdicts[0] if len(verdicts) == 1 else majority_of(verdicts)
+
+    @property
+    def worth(self) -> float | None:
+        """1, one half or 0 to the player; None where there is no verdict."""
+        return WORTH.get(self.verdict)
+
+    @property
+    def truth(self) -> str:
+        """One of `TRUTHS`."""
+        mine, other = self.right
+        if mine is None or other is None:
+            return UNKNOWN
+        if mine:
+            return BOTH if other else ONLY_PLAYER
+        return ONLY_OPPONENT if other else NEITHER
+
+    @property
+    def longer_by(self) -> int | None:
+        """How many characters the player's answer is longer."""
+        mine, other = self.chars
+        return None if mine is None or other is None else mine - other
+
+
+class Heard:
+    """The pairs of one judge step, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[tuple[str, tuple[str, str, str, int]], Pair] = {}
+        self.judges: dict[str, str] = {}
+        """The model of each judge."""
+        self.models = ("", "")
+        """The player's and the opponent's."""
+
+    def hear(self, row: VerdictRow) -> None:
+        """Take what one judge says of a pair."""
+        self.judges[row.judge] = row.judge_model
+        self.models = (row.player.model, row.opponent.model)
+        key = (row.task, row.split, row.id, row.sample)
+        pair = self._pairs.get((row.category, key))
+        if pair is None:
+            pair = self._pairs[row.category, key] = _pair(row, key)
+        said = tuple(game.said for game in row.games if not game.retest)
+        pair.opinions[row.judge] = Opinion(row.verdict, row.again, said)
+
+    @property
+    def whole(self) -> list[Pair]:
+        """Every pair once, also where two categories ask its item."""
+        once: dict[tuple[str, str, str, int], Pair] = {}
+        for (_, key), pair in self._pairs.items():
+            once.setdefault(key, pair)
+        return list(once.values())
+
+    def categories(self) -> dict[str, list[Pair]]:
+        """The pairs of each category."""
+        found: dict[str, list[Pair]] = {}
+        for (category, _), pair in self._pairs.items():
+            found.setdefault(category, []).append(pair)
+        return found
+
+    def tables(self) -> dict[str, list[Pair]]:
+        """The categories, and all of them together where there are several."""
+        found = self.categories()
+        return found | {WHOLE: self.whole} if len(found) > 1 else found
+
+
+def _pair(row: VerdictRow, key: tuple[str, str, str, int]) -> Pair:
+    player, opponent = row.player, row.opponent
+    return Pair(
+        key=key,
+        category=row.category,
+        name=f"{player.step}/{row.id}",
+        right=(_right(player), _right(opponent)),
+        chars=(player.chars, opponent.chars),
+        truncated=(player.truncated, opponent.truncated),
+    )
+
+
+def _right(side: Side) -> bool | None:
+    return _PASSED.get(side.outcome)
+
+
+def tally(pairs: Iterable[Pair]) -> Tally:
+    """How many of the pairs have each verdict that counts."""
+    verdicts = [pair.verdict for pair in pairs]
+    return Tally(*(verdicts.count(one) for one in WORTH))
+
+
+def by_item(pairs: Iterable[Pair]) -> list[list[float]]:
+    """What the pairs of each item are worth, items without a verdict left out."""
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for pair in pairs:
+        if pair.worth is not None:
+            found.setdefault(pair.item, []).append(pair.worth)
+    return list(found.values())
+
+
+def verifiable(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """Those of which the task's scorer says who is right."""
+    return (pair for pair in pairs if pair.truth != UNKNOWN)
+
+
+def named(pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Names of the first few."""
+    return tuple(dict.fromkeys(pair.name for pair in pairs))[:_NAMED]
