@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from evalkit.core import runfolder
 from evalkit.core.runfolder import RunRecord
 from evalkit.fetch.cache import write_file
-from evalkit.report import arms, costs, expected, figures, findings, page
+from evalkit.report import arms, costs, expected, figures, findings, judged, page
 from evalkit.report.collect import Collector, asked_models
 from evalkit.report.diagnosed import Diagnoses
 from evalkit.report.excerpts import Excerpts
@@ -55,6 +55,7 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
     write_file(folder / runfolder.RESULTS, encode(results))
     drawn = figures.draw_all(folder, diagnosed)
     shown = page.build(run, lock, results, excerpts, drawn)
+    shown = replace(shown, judged=judged.build(diagnoses.duels, shown.diagnoses, diagnosed))
     if candidates is not None:
         shown = replace(shown, arms=arms.build(candidates, results))
     report = render(shown, run.template)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _MANY_INVALID = 0.05
 _REPEATS, _FEW_RETESTS = 0.8, 10
 _FAIR_KAPPA = 0.4
+_MANY_LEAN = 0.05
 _LONGER = 0.6
 _FAR = 5.0
 """Answers that differ in length by such a factor were not asked for in the same form."""
@@ -78,7 +79,8 @@ def _chance(found: DuelFound) -> Iterator[Raised]:
 
 def _bias(found: DuelFound, pairs: Sequence[Pair], lock: PairingLock) -> Iterator[Raised]:
     for judge, place in found.places.items():
-        if place.pairs and place.p is not None and place.p < LEVEL and place.rate is not None:
+        many = place.to_first + place.to_second >= _MANY_LEAN * place.pairs
+        if many and place.p is not None and place.p < LEVEL and place.rate is not None:
             values: dict[str, Json] = {"judge": judge, "pairs": place.pairs, "flips": place.flips, "p": place.p}
             values |= {"share": place.rate.value, "first": place.to_first, "second": place.to_second}
             flipped = [pair for pair in pairs if pair.verdict == "inconsistent"]

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from evalkit.stats.intervals import Estimate, estimate, item_means, mean
 from evalkit.stats.judging import HALF, Rate, Tally, bounds, can_be_shown, sign_p, win_rate, win_ratio
 from evalkit.stats.multiple import holm
-from evalkit.stats.power import detectable_difference
+from evalkit.stats.power import detectable_difference, pairs_to_see
 from evalkit.stats.strata import macro_estimate
 from evalkit.steps.diagnoses.heard import Pair, by_item, tally
 
@@ -62,6 +62,13 @@ class Standing(Struct, frozen=True):
     @property
     def tie_share(self) -> float:
         return self.tally.ties / self.tally.n if self.tally.n else 0.0
+
+    @property
+    def needed(self) -> int | None:
+        """How many items show a score so far from one half with power 0.8; None at one half, and of nothing."""
+        decided = (self.won + self.lost) / self.items if self.items else 0.0
+        distance = abs(self.won - self.lost) / self.items if self.items else 0.0
+        return pairs_to_see(distance, decided) if distance else None
 
     @property
     def small(self) -> bool:

@@ -187,13 +187,15 @@ def _ties_table(by_category: Mapping[str, Sequence[Pair]], models: tuple[str, st
 def _cross_table(by_category: Mapping[str, Sequence[Pair]], models: tuple[str, str]) -> DiagnosisTable:
     rows: list[tuple[Json, ...]] = []
     for name, pairs in by_category.items():
+        if all(pair.truth == UNKNOWN for pair in pairs):
+            continue
         for verdict in _VERDICTS:
             found = _of(pairs, verdict)
             if found:
                 rows.append((label(name), verdict, len(found), *(_count(found, one) for one in TRUTHS)))
         only = (_count(pairs, ONLY_PLAYER), _count(pairs, ONLY_OPPONENT))
-        if pairs:
-            rows.append((label(name), f"all, {_p(only)}", len(pairs), *(_count(pairs, one) for one in TRUTHS)))
+        title = f"all, {_p(only)}" if sum(only) else "all"
+        rows.append((label(name), title, len(pairs), *(_count(pairs, one) for one in TRUTHS)))
     columns = (Column("category"), Column("verdict"), Column("pairs", "count"), *_columns(models))
     about = f"{_ABOUT} The p is McNemar's exact one: which side alone is right."
     return DiagnosisTable("cross", "Verdicts, and who is right", columns, tuple(rows), about)
@@ -211,6 +213,8 @@ def _drawn_table(
     for name, pairs in by_category.items():
         for title, some in (("tie", _of(pairs, "tie")), ("any other", [one for one in pairs if one.verdict != "tie"])):
             seen = [drawn[pair.item] for pair in some if pair.item in drawn]
+            if not seen:
+                continue
             consistent = mean([float(one.modal >= _CONSISTENT) for one in seen])
             stable = mean([float(one.right >= 1.0) for one in seen])
             never = mean([float(one.right <= 0.0) for one in seen])

@@ -40,16 +40,17 @@ class Lengths(Struct, frozen=True):
 class Truth(Struct, frozen=True):
     """The verdicts beside what the task's own scorer says, over the `n` verifiable pairs.
 
-    `counts` has how many of them are of each truth, `p` is McNemar's of the two sides. Of the pairs in which one side
-    alone is right and that have a verdict the judge `named` it, named the `wrong` one, or said neither (`missed`).
-    `false_wins` are wins of a wrong answer, `robbed` those of them over a right one. `agreement` takes who is right for
-    the verdict that should have been given.
+    `counts` has how many of them are of each truth, `tied` how many of the ties; `p` is McNemar's of the two sides. Of
+    the pairs in which one side alone is right and that have a verdict the judge `named` it, named the `wrong` one, or
+    said neither (`missed`). `false_wins` are wins of a wrong answer, `robbed` those of them over a right one.
+    `agreement` takes who is right for the verdict that should have been given.
     """
 
     n: int
     player: int
     opponent: int
     counts: dict[str, int]
+    tied: dict[str, int]
     p: float
     named: int
     missed: int
@@ -119,6 +120,7 @@ def truth(pairs: Sequence[Pair]) -> Truth | None:
         player=sum(mine for mine, _ in rights),
         opponent=sum(other for _, other in rights),
         counts={one: truths.count(one) for one in _TRUE_VERDICT},
+        tied={one: sum(pair.truth == one and pair.verdict == "tie" for pair in known) for one in _TRUE_VERDICT},
         p=mcnemar_exact(*discordant(rights)),
         named=named,
         missed=missed,

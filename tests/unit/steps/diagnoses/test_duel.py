@@ -73,7 +73,7 @@ def test_six_categories(verdict: Build) -> None:
 
 
 def test_denominators(verdict: Build) -> None:
-    """Inconsistent is one half and no tie; invalid and void stand apart, and what they could do to the score is told."""
+    """Inconsistent is one half and no tie; invalid and void stand apart, and what they could do to it is told."""
     rows = [
         *numbered(verdict, "win", 5), *numbered(verdict, "loss", 2, 5), *numbered(verdict, "tie", 1, 7),
         *numbered(verdict, "first", 2, 8), *numbered(verdict, "unread", 2, 10),
