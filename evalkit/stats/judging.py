@@ -117,13 +117,15 @@ def can_be_shown(decided: int) -> bool:
 def position(games: Iterable[Sequence[str | None]]) -> Position:
     """From the games of each pair: each says who won, `first`, `second` or `tie` by place; None where it is not known.
 
-    A pair counts as judged in both orders where two or more of its games can be read. That one game says `first` and
-    the other `second` is what a judge of no bias says of a clear pair, so pairs are tested and not games.
+    A pair of which a game is not known is left out, for of it one place alone would be counted. That one game says
+    `first` and the other `second` is what a judge of no bias says of a clear pair, so pairs are tested and not games.
     """
     seen: list[str] = []
     pairs = flips = to_first = to_second = 0
     for one in games:
         known = [said for said in one if said is not None]
+        if len(known) < len(one):
+            continue
         seen += known
         if len(known) < 2:
             continue

@@ -85,7 +85,7 @@ def test_an_order_that_is_half_a_flip() -> None:
 
 def test_one_order_says_nothing_of_places() -> None:
     """The share is there, and no pair that could tell it from the worth of the answers."""
-    found = position([("first",), ("first", None), (None, None)])
+    found = position([("first",), ("first",), ("second", None), (None, None)])
     assert found.rate is not None
     assert (2, 2, 0, None, None) == (found.rate.part, found.rate.of, found.pairs, found.p, found.flip_rate)
 
