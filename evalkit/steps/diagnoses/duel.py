@@ -71,7 +71,7 @@ class Duel:
             tables=tuple(duel_tables.tables(found)),
             figures=tuple(duel_tables.figures(found)),
             raised=tuple(duel_findings.raised(found, pairs, self.lock)),
-            notes=(*self.lock.warnings, *duel_tables.notes(found)),
+            notes=(*self.lock.warnings, *duel_tables.notes(found, sum(pair.unasked for pair in pairs))),
         )
 
 

@@ -210,9 +210,11 @@ def figures(found: DuelFound) -> Iterator[Figure]:
     )
 
 
-def notes(found: DuelFound) -> Iterator[str]:
-    """What is not plain from the tables."""
+def notes(found: DuelFound, unasked: int) -> Iterator[str]:
+    """What is not plain from the tables. Of the pairs `unasked` have equal texts."""
     whole = found.overall.pooled
+    if unasked:
+        yield f"{unasked} of the ties have the same text on both sides: no judge was asked."
     if not whole.tally.n:
         yield "No pair has a verdict: there is no score."
     if whole.bounds is not None:

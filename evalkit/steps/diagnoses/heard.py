@@ -67,6 +67,11 @@ class Pair(Struct):
         return WORTH.get(self.verdict)
 
     @property
+    def unasked(self) -> bool:
+        """Whether both answers are the same text, so that there was nothing to ask."""
+        return self.verdict == "tie" and not any(opinion.said for opinion in self.opinions.values())
+
+    @property
     def truth(self) -> str:
         """One of `TRUTHS`."""
         mine, other = self.right
@@ -90,19 +95,25 @@ class Heard:
         self._pairs: dict[tuple[str, tuple[str, str, str, int]], Pair] = {}
         self.judges: dict[str, str] = {}
         """The model of each judge."""
-        self.models = ("", "")
-        """The player's and the opponent's."""
+        self._players: dict[str, None] = {}
+        self._opponents: dict[str, None] = {}
 
     def hear(self, row: VerdictRow) -> None:
         """Take what one judge says of a pair."""
         self.judges[row.judge] = row.judge_model
-        self.models = (row.player.model, row.opponent.model)
+        self._players[row.player.model] = None
+        self._opponents[row.opponent.model] = None
         key = (row.task, row.split, row.id, row.sample)
         pair = self._pairs.get((row.category, key))
         if pair is None:
             pair = self._pairs[row.category, key] = _pair(row, key)
         said = tuple(game.said for game in row.games if not game.retest)
         pair.opinions[row.judge] = Opinion(row.verdict, row.again, said)
+
+    @property
+    def models(self) -> tuple[str, str]:
+        """The player's and the opponent's; of a route all that answered."""
+        return " or ".join(self._players), " or ".join(self._opponents)
 
     @property
     def whole(self) -> list[Pair]:

@@ -139,6 +139,8 @@ class Ties:
             yield Raised("judge_missed", values, named(both), len(both))
 
     def _notes(self, pairs: Sequence[Pair], drawn: Mapping[tuple[str, str, str], _Drawn]) -> Iterator[str]:
+        if not pairs:
+            yield "No pair was judged: there is nothing to explain."
         unknown = _count(pairs, UNKNOWN)
         if unknown:
             yield f"{unknown} of {len(pairs)} pairs are unverifiable: only the judge speaks of them."

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from evalkit.core.diagnosis import Diagnosis, Raised
 from evalkit.core.runfolder import PairingLock
@@ -219,6 +222,54 @@ def test_what_cannot_be_verified(verdict: Build) -> None:
     found = duel([verdict(right="x+"), verdict(right="??", id="i1"), verdict(right="-?", id="i2")]).result()
     assert (0.0, None) == (found.metrics["verifiable"], found.metrics["wins_of_wrong_answers"])
     assert code(found, "judged_win_wrong") is None
+
+
+def test_equal_answers_and_routes(verdict: Build) -> None:
+    """Equal texts are a tie without a game; of a route both models have a name."""
+    one, other = verdict("tie"), verdict("tie", id="i1")
+    other = replace(other, games=(), player=replace(other.player, model="large"))
+    made = duel([one, other])
+    assert ("mine or large", "theirs") == (made.found().player, made.found().opponent)
+    assert "1 of the ties have the same text on both sides: no judge was asked." in made.result().notes
+    assert 1 == made.found().places["j"].pairs
+
+
+_MARKS = st.sampled_from(["win", "loss", "tie", "first", "second", "unread"])
+_RIGHT = st.sampled_from(["++", "+-", "-+", "--", "??"])
+_PAIRS = st.lists(st.tuples(_MARKS, _RIGHT, st.integers(1, 900), st.integers(1, 900)), min_size=1, max_size=40)
+
+
+@given(pairs=_PAIRS)
+def test_seen_from_the_other_side(verdict: Build, pairs: list[tuple[str, str, int, int]]) -> None:
+    """What the opponent has is what the player has not; place and length decide as much for either."""
+    rows = [
+        verdict(said, id=f"i{n}", right=right, chars=(mine, other), category=f"c{n % 2}")
+        for n, (said, right, mine, other) in enumerate(pairs)
+    ]
+    said = {"win": "loss", "loss": "win"}
+    turned = [
+        replace(
+            row,
+            player=row.opponent,
+            opponent=row.player,
+            verdict=said.get(row.verdict, row.verdict),
+            games=tuple(replace(game, swapped=not game.swapped) for game in row.games),
+        )
+        for row in rows
+    ]
+    mine, other = duel(rows).result().metrics, duel(turned).result().metrics
+    for name in ("ties", "inconsistent", "invalid", "p", "detectable", "first_shown", "flip_rate", "position_p",
+                 "longer_wins", "longer_p", "verifiable", "named_right", "truth_kappa"):  # fmt: skip
+        assert mine[name] == (None if other[name] is None else pytest.approx(other[name])), name
+    assert (mine["wins"], mine["player_right"]) == (other["losses"], other["opponent_right"])
+    for name, turned_name in (
+        ("score", "score"),
+        ("score_low", "score_high"),
+        ("macro", "macro"),
+        ("score_if_invalid_lost", "score_if_invalid_won"),
+    ):
+        seen = other[turned_name]
+        assert mine[name] == (None if seen is None else pytest.approx(1.0 - seen)), name
 
 
 def test_an_item_of_two_categories_is_one_pair(verdict: Build) -> None:

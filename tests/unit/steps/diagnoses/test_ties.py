@@ -92,3 +92,4 @@ def test_with_several_answers(verdict: Build, row: Rows) -> None:
 def test_without_a_pair() -> None:
     found = ties([])
     assert (0.0, ()) == (found.metrics["pairs"], found.figures)
+    assert ("No pair was judged: there is nothing to explain.",) == found.notes
