@@ -50,7 +50,7 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
         diagnoses=diagnosed,
         findings=found,
         extra_passes=costs.extra_passes(lock, results.steps),
-        expectations=expected.judge(lock, results.steps, diagnoses.contrasts()),
+        expectations=expected.judge(lock, results.steps, diagnoses.contrasts(), diagnoses.duels),
     )
     write_file(folder / runfolder.RESULTS, encode(results))
     drawn = figures.draw_all(folder, diagnosed)

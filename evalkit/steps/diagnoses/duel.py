@@ -14,7 +14,7 @@ from evalkit.stats.agreement import Agreement
 from evalkit.stats.judging import Position
 from evalkit.steps.diagnoses import duel_findings, duel_tables
 from evalkit.steps.diagnoses.facts import WHOLE
-from evalkit.steps.diagnoses.heard import Heard, Pair
+from evalkit.steps.diagnoses.heard import Heard, Pair, Played
 from evalkit.steps.diagnoses.standing import Overall, Standing, overall, standing, standings
 from evalkit.steps.diagnoses.trust import Lengths, Truth, lengths, panel, places, retested, truth
 
@@ -23,7 +23,7 @@ class DuelFound(Struct, frozen=True):
     """Everything that the verdicts of a step give.
 
     `categories`, `lengths` and `truths` are by category, the last two with all pairs under `WHOLE` where there are
-    several. `places` and `retests` are by judge; `alone` has each judge of a panel by itself.
+    several. `places`, `retests` and `played` are by judge; `alone` has each judge of a panel by itself.
     """
 
     player: str
@@ -36,6 +36,7 @@ class DuelFound(Struct, frozen=True):
     places: dict[str, Position]
     retests: dict[str, Agreement]
     panel: dict[tuple[str, str], Agreement]
+    played: dict[str, Played]
     alone: dict[str, Standing]
 
     @property
@@ -91,6 +92,7 @@ def _found(heard: Heard) -> DuelFound:
         places={name: places(whole, name) for name in names},
         retests=again,
         panel=panel(whole, names),
+        played=dict(heard.played),
         alone={name: standing(_by_one(whole, name)) for name in names} if len(names) > 1 else {},
     )
 

@@ -55,6 +55,7 @@ def tables(found: DuelFound) -> Iterator[DiagnosisTable]:
         rows = tuple((name, *_agreed(one)) for name, one in found.retests.items())
         about = "The same pairs asked once more: the share with the same verdict, and kappa beyond chance."
         yield DiagnosisTable("retest", "The judge with itself", (Column("judge"), *_AGREED), rows, about)
+    yield _played(found)
     if found.alone:
         yield _judges(found)
         rows = tuple((one, other, *_agreed(agreed)) for (one, other), agreed in found.panel.items())
@@ -175,6 +176,26 @@ def _length(found: DuelFound) -> DiagnosisTable:
         slope = one.controlled.gamma if one.controlled is not None else None
         rows.append((label(name), one.player, one.opponent, *known, slope, one.rate))
     return DiagnosisTable("length", "Does the length decide?", columns, tuple(rows), _ABOUT_LENGTH)
+
+
+def _played(found: DuelFound) -> DiagnosisTable:
+    columns = (
+        Column("judge"),
+        *(
+            Column(name, "count")
+            for name in ("games", "of these again", "unreadable", "prompt tokens", "answer tokens")
+        ),
+        Column("time", "seconds"),
+        Column("USD", "usd"),
+    )
+    rows = tuple(
+        (name, one.games, one.again, one.unread, one.prompt_tokens, one.tokens, one.seconds, one.usd)
+        for name, one in found.played.items()
+    )
+    about = (
+        "What was asked of each judge. An answer that is stored was paid once; a dash is an amount that is not known."
+    )
+    return DiagnosisTable("played", "What judging took", columns, rows, about)
 
 
 def _judges(found: DuelFound) -> DiagnosisTable:

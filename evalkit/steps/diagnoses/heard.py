@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct, field
 
-from evalkit.core.verdicts import Said, Side, Verdict, VerdictRow, majority_of
+from evalkit.core.verdicts import Game, Said, Side, Verdict, VerdictRow, majority_of
 from evalkit.stats.judging import HALF, LOSS, WIN, Tally
-from evalkit.steps.diagnoses.facts import WHOLE
+from evalkit.steps.diagnoses.facts import WHOLE, Digest, short
+from evalkit.steps.diagnoses.paid import plus
 
 BOTH, ONLY_PLAYER, ONLY_OPPONENT, NEITHER, UNKNOWN = (
     "both right",
@@ -39,8 +40,8 @@ class Opinion(Struct, frozen=True):
 
 
 class Pair(Struct):
-    """Two answers to one item. `name` is the player's, as `evalkit show` takes it. `right` and `chars` are the player's
-    and the opponent's."""
+    """Two answers to one item. `name` is what `evalkit show` takes: the `judge` step and the item. `right` and `chars`
+    are the player's and the opponent's."""
 
     key: tuple[str, str, str, int]
     category: str
@@ -88,6 +89,34 @@ class Pair(Struct):
         return None if mine is None or other is None else mine - other
 
 
+class Played(Struct):
+    """What a judge was asked, and what that took. A game that two categories share was paid once. None once a part is
+    not known."""
+
+    games: int = 0
+    again: int = 0
+    unread: int = 0
+    prompt_tokens: int | None = 0
+    tokens: int | None = 0
+    seconds: float | None = 0.0
+    usd: float | None = 0.0
+    keys: set[Digest] = field(default_factory=set)
+
+    def add(self, game: Game) -> None:
+        """Take a game that was played; one that never came was not paid."""
+        key = short(game.key)
+        if game.void or (game.key and key in self.keys):
+            return
+        self.keys.add(key)
+        self.games += 1
+        self.again += game.retest > 0
+        self.unread += game.said is None
+        self.prompt_tokens = plus(self.prompt_tokens, game.prompt_tokens)
+        self.tokens = plus(self.tokens, game.completion_tokens)
+        self.seconds = plus(self.seconds, game.seconds)
+        self.usd = plus(self.usd, game.usd)
+
+
 class Heard:
     """The pairs of one judge step, in the order in which they came."""
 
@@ -95,12 +124,17 @@ class Heard:
         self._pairs: dict[tuple[str, tuple[str, str, str, int]], Pair] = {}
         self.judges: dict[str, str] = {}
         """The model of each judge."""
+        self.played: dict[str, Played] = {}
+        """What each judge was asked."""
         self._players: dict[str, None] = {}
         self._opponents: dict[str, None] = {}
 
     def hear(self, row: VerdictRow) -> None:
         """Take what one judge says of a pair."""
         self.judges[row.judge] = row.judge_model
+        played = self.played.setdefault(row.judge, Played())
+        for game in row.games:
+            played.add(game)
         self._players[row.player.model] = None
         self._opponents[row.opponent.model] = None
         key = (row.task, row.split, row.id, row.sample)
@@ -141,7 +175,7 @@ def _pair(row: VerdictRow, key: tuple[str, str, str, int]) -> Pair:
     return Pair(
         key=key,
         category=row.category,
-        name=f"{player.step}/{row.id}",
+        name=f"{row.step}/{row.id}",
         right=(_right(player), _right(opponent)),
         chars=(player.chars, opponent.chars),
         truncated=(player.truncated, opponent.truncated),

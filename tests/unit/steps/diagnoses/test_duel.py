@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from evalkit.core.diagnosis import Diagnosis, Raised
 from evalkit.core.runfolder import PairingLock
-from evalkit.core.verdicts import VerdictRow
+from evalkit.core.verdicts import Game, VerdictRow
 from evalkit.steps.diagnoses.duel import Duel, DuelFound
 
 Build = Callable[..., VerdictRow]
@@ -92,7 +92,7 @@ def test_denominators(verdict: Build) -> None:
     assert "If every invalid pair were lost the score would be 54.2 %, if every one were won 70.8 %." in found.notes
     invalid = code(found, "many_invalid")
     assert invalid is not None
-    assert (2, 12, ("player-answers/i10", "player-answers/i11")) == (
+    assert (2, 12, ("duel/i10", "duel/i11")) == (
         invalid.values["invalid"], invalid.values["asked"], invalid.samples
     )  # fmt: skip
 
@@ -113,7 +113,7 @@ def test_place(verdict: Build) -> None:
     found = code(duel(rows).result(), "position_bias")
     assert found is not None
     assert (8, 20, pytest.approx(0.0078125)) == (found.values["flips"], found.values["pairs"], found.values["p"])
-    assert ("player-answers/i0", 8) == (found.samples[0], found.of_samples)
+    assert ("duel/i0", 8) == (found.samples[0], found.of_samples)
     rows = numbered(verdict, "first", 5) + numbered(verdict, "second", 1, 5)
     assert code(duel(rows).result(), "position_bias") is None
 
@@ -157,6 +157,20 @@ def test_a_judge_that_does_not_repeat_itself(verdict: Build) -> None:
     assert raised is not None
     assert (12, pytest.approx(7 / 12)) == (raised.values["n"], raised.values["observed"])
     assert (12.0, pytest.approx(7 / 12)) == (found.metrics["retested"], found.metrics["retest_agreement"])
+
+
+def test_what_judging_took(verdict: Build) -> None:
+    """Each stored answer once, also where two categories share it; what never came is not paid, and what is not known
+    makes the sum unknown."""
+    game = Game(swapped=False, said="first", key="a", prompt_tokens=10, completion_tokens=2, seconds=0.5)
+    games = (
+        game,
+        replace(game, key="b", said=None),
+        replace(game, key="c", retest=1),
+        Game(True, None, "d", void=True),
+    )
+    rows = [verdict(category=category, games=games) for category in ("all", "hard")]
+    assert [("j", 3, 1, 1, 30, 6, 1.5, None)] == table(duel(rows).result(), "played")
 
 
 def test_a_panel(verdict: Build) -> None:

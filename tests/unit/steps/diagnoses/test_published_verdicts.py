@@ -137,7 +137,7 @@ def test_every_win_in_math_is_a_wrong_answer() -> None:
     assert (3, 3, 4, 4) == (
         truths["math"].false_wins, truths["math"].robbed, truths["reasoning"].false_wins, truths["reasoning"].robbed
     )  # fmt: skip
-    assert {"a/15", "a/39", "a/46"} <= set(raised["judged_win_wrong"].samples)
+    assert {"duel/15", "duel/39", "duel/46"} <= set(raised["judged_win_wrong"].samples)
     assert [("reasoning", 39, 50)] == [
         (one["category"], one["player"], one["opponent"]) for one in raised["preferred_not_right"].values["categories"]
     ]

@@ -60,7 +60,7 @@ def test_what_is_raised(verdict: Build) -> None:
     assert (2, 7) == (raised["ties_both_wrong"].values["count"], raised["ties_both_wrong"].values["known"])
     missed = raised["judge_missed"]
     assert (2, 1, 4) == (missed.values["missed"], missed.values["wrong"], missed.values["one_right"])
-    assert ("player-answers/i7", "player-answers/i6", "player-answers/i9") == missed.samples
+    assert ("duel/i7", "duel/i6", "duel/i9") == missed.samples
 
 
 def test_unverifiable_ties_say_nothing(verdict: Build) -> None:
