@@ -91,6 +91,7 @@ def _verdicts(found: DuelFound) -> DiagnosisTable:
         *_COUNTS,
         *_SCORE,
         Column("win rate without ties", "share"),
+        Column("its interval", "interval"),
         Column("win ratio", "number"),
         Column("p", "p"),
         Column("Holm", "p"),
@@ -98,9 +99,9 @@ def _verdicts(found: DuelFound) -> DiagnosisTable:
     )
     rows: list[_Row] = []
     for name, one in found.shown.items():
-        rate = one.win_rate.value if one.win_rate is not None else None
-        adjusted = one.holm if name in found.categories else None
-        rows.append((label(name), *_counts(one), *_scored(one), rate, one.win_ratio, one.p, adjusted, one.detectable))
+        rate = (one.win_rate.value, tuple(one.win_rate.interval)) if one.win_rate is not None else (None, None)
+        tested = (one.win_ratio, one.p, one.holm if name in found.categories else None, one.detectable)
+        rows.append((label(name), *_counts(one), *_scored(one), *rate, *tested))
     title = f"{found.player} against {found.opponent}"
     return DiagnosisTable("verdicts", title, columns, tuple(rows), _ABOUT_VERDICTS)
 
