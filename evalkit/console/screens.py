@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -131,6 +132,21 @@ def show_plan(plan: Plan) -> None:
         f"{numbers.count(cached)} in the store, {numbers.count(requests - cached)} to ask",
         "bold",
     )
+    cost = _cost(plan)
+    if cost:
+        say(cost)
+
+
+def _cost(plan: Plan) -> str:
+    """What is to ask costs at most, where there is a price or a budget; of whom that is not known."""
+    budget = plan.spec.budget.usd
+    if budget is None and not plan.spec.prices:
+        return ""
+    unpriced = dict.fromkeys(name for step in plan.steps for name in step.unpriced)
+    said = f"cost: at most {numbers.usd(math.fsum(step.usd for step in plan.steps))}"
+    if unpriced:
+        said += f", without {', '.join(unpriced)}, of which it is not known before"
+    return said if budget is None else f"{said}; the budget is {numbers.usd(budget)}"
 
 
 def _foreseen(one: Foreseen) -> str:

@@ -17,6 +17,7 @@ from evalkit.plan.locks import model_lock, task_locks
 from evalkit.plan.needs import order, restricted
 from evalkit.plan.planned import Foreseen, Plan, PlannedStep, PlannedTask, Sources
 from evalkit.plan.prepare import check_recorded, prepare, with_limits
+from evalkit.plan.rates import check_budget, rates_of
 from evalkit.spec.model import BenchStep, DiagnoseStep, Spec, TrainingFile
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "judges_of",
     "make",
     "model_lock",
+    "rates_of",
     "restricted",
     "task_locks",
     "with_limits",
@@ -40,6 +42,7 @@ def make(spec: Spec, sources: Sources) -> Plan:
     trained: dict[TrainingFile, TrainingLock] = {}
     steps = [spec.steps[name] for name in order(spec)]
     benches = {step.name: prepare(spec, step, sources, fingerprints) for step in steps if isinstance(step, BenchStep)}
+    check_budget(spec, rates_of(bench for some in benches.values() for bench in some))
     check_recorded([bench for some in benches.values() for bench in some])
     check_arms(spec, [some[0] for some in benches.values() if not some[0].route], limited=sources.limited)
     return Plan(

@@ -14,6 +14,7 @@ from evalkit.core.selection import Candidate
 from evalkit.core.templates import is_template, variables
 from evalkit.core.types import Completion, Fingerprint, Json, Model, Request, Sample, SamplingParams
 from evalkit.plan.planned import PlannedJudging
+from evalkit.plan.rates import rate_of
 from evalkit.plan.tokens import prompt_tokens
 from evalkit.spec.model import Policy, Spec, Task
 from evalkit.steps.asking import asked, candidate_of
@@ -43,6 +44,7 @@ def judge_of(spec: Spec, policy: Policy, task: Task, fingerprints: dict[str, Fin
         weighs=_weighs(model),
         template=rule.prompt or PROMPT,
         fields=_shown_fields(task),
+        rate=rate_of(spec, model),
     )
 
 
@@ -127,16 +129,19 @@ def _of_arm(bench: Bench, arm: Arm, seated: tuple[Judge, Selector], store: Store
     known = store.known("completions", requests)
     missing = [request for key, request in requests.items() if key not in known] + ahead
     tokens, exact = prompt_tokens(judge.model, [request.prompt for request in missing])
+    prompts = tokens + len(ahead) * arm.sampling.max_tokens
+    written = 0 if judge.weighs else len(missing) * judge.sampling.max_tokens
     return PlannedJudging(
         judge=judge.name,
         model=judge.model.name,
         requests=len(requests) + len(ahead),
         cached=len(known),
         candidates_ahead=candidates,
-        prompt_tokens=tokens + len(ahead) * arm.sampling.max_tokens,
-        max_completion_tokens=0 if judge.weighs else len(missing) * judge.sampling.max_tokens,
+        prompt_tokens=prompts,
+        max_completion_tokens=written,
         continuations=sum(len(request.continuations) for request in missing),
         tokens_exact=exact and not ahead,
+        usd=judge.rate.at_most(prompts, written),
     )
 
 
@@ -156,7 +161,8 @@ def added_judging(parts: Iterable[Sequence[PlannedJudging]]) -> tuple[PlannedJud
 def _added(one: PlannedJudging, other: PlannedJudging) -> PlannedJudging:
     names = ("requests", "cached", "candidates_ahead", "prompt_tokens", "max_completion_tokens", "continuations")
     sums = {name: getattr(one, name) + getattr(other, name) for name in names}
-    return msgspec.structs.replace(one, **sums, tokens_exact=one.tokens_exact and other.tokens_exact)
+    usd = None if one.usd is None or other.usd is None else one.usd + other.usd
+    return msgspec.structs.replace(one, **sums, tokens_exact=one.tokens_exact and other.tokens_exact, usd=usd)
 
 
 def why_judged(judging: Sequence[PlannedJudging]) -> str:

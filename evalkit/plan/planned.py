@@ -47,7 +47,8 @@ class PlannedJudging(Struct, frozen=True):
     """What one judge of a step is asked: `requests` questions about single answers, `cached` of them answered.
 
     `candidates_ahead` are not written yet: what will be asked about them is a ceiling. Tokens count only what is not
-    stored; `max_completion_tokens` is 0 where yes and no are weighed, as `continuations`.
+    stored; `max_completion_tokens` is 0 where yes and no are weighed, as `continuations`. `usd` is what they cost at
+    most, None where that is not known.
     """
 
     judge: str
@@ -59,6 +60,7 @@ class PlannedJudging(Struct, frozen=True):
     max_completion_tokens: int
     continuations: int
     tokens_exact: bool
+    usd: float | None = None
 
 
 class Foreseen(Struct, frozen=True):
@@ -88,7 +90,8 @@ class PlannedStep(Struct, frozen=True):
     already; None where that cannot be known. `continuations` are to be weighed, and cost no completion tokens.
     `judging` is what judges are asked beside all that.
     `foreseen` is what can be said of what the step is expected to show.
-    `training` is the training set that a diagnosis is about, as it was read.
+    `training` is the training set that a diagnosis is about, as it was read. `usd` is what is to ask costs at most,
+    without the models that are named in `unpriced`, of whose answers that is not known.
     """
 
     name: str
@@ -109,6 +112,8 @@ class PlannedStep(Struct, frozen=True):
     continuations: int = 0
     judging: tuple[PlannedJudging, ...] = ()
     foreseen: tuple[Foreseen, ...] = ()
+    usd: float = 0.0
+    unpriced: tuple[str, ...] = ()
     training: TrainingLock | None = None
 
 

@@ -22,6 +22,7 @@ from evalkit.core.runfolder import RunRecord, RunState
 from evalkit.core.types import SampleRow
 from evalkit.plan import Plan
 from evalkit.run import record
+from evalkit.run.budget import meter_of
 from evalkit.run.record import RunFolder, UsedSandbox, writing
 from evalkit.run.store import SqliteStore
 from evalkit.run.toolbox import Listeners, Toolbox
@@ -75,9 +76,12 @@ class _Filled(Struct, frozen=True):
 
 def _fill(folder: RunFolder, plan: Plan, store: SqliteStore, listener: Listener) -> UsedSandbox:
     """Obtain what is missing; returns the sandbox that was used."""
-    tools = Toolbox(store, Listeners((folder.events(), listener)), plan.spec.sandbox)
+    meter = meter_of(plan)
+    tools = Toolbox(store, Listeners((folder.events(), listener)), plan.spec.sandbox, meter)
     try:
         sandbox = UsedSandbox(tools.sandbox_identity, tools.sandbox_parts) if plan.executes else UsedSandbox()
+        if meter is not None:
+            meter.count_stored(plan, store, sandbox.identity)
         for bench in plan.benches:
             fill(bench, tools)
         for bench in plan.benches:  # after all of that: the judge's model takes the place of the others, once

@@ -10,7 +10,6 @@ from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.nodes import Node, Path
 
 _VERBS = ("judge", "distil", "train")
-_SECTIONS = ("budget",)
 _STEP_KEYS = ("when", "require")
 _EXPECTING = ("bench", "compare")
 _JUDGE_KEYS = ("swap", "retest")
@@ -19,8 +18,6 @@ _TEMPLATE = ".md.j2"
 
 def check(root: Node, diagnostics: Diagnostics) -> None:
     """Say what in a document of right shape has to wait for a later version."""
-    for section in _SECTIONS:
-        _refuse(root, (), section, f"`{section}`", diagnostics)
     for path, model in _models(root):
         _check_engine(model, path, diagnostics)
     for name, judge in _entries(root, "judges"):

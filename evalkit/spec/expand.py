@@ -26,8 +26,6 @@ _SHORT_SUITE = "suite"
 _SOURCES = ("embedded", "hub", "path", "file")
 _MODEL_DEFAULTS = {"dtype": "auto", "device": "auto"}
 _LONGEST_NAME = 64
-_FOREIGN = ("budget",)
-"""Parts of the language of tomorrow: passed through as they are."""
 
 
 def model_source(text: str) -> dict[str, Json]:
@@ -83,7 +81,7 @@ class _Expander:
         rubrics = self._tasks.rubrics.node()
         if rubrics is not None:
             parts["rubrics"] = rubrics
-        kept = {key: root.map[key] for key in ("meta", "tasks", *_FOREIGN) if key in root.map}
+        kept = {key: root.map[key] for key in ("meta", "tasks", "budget") if key in root.map}
         return Node({**parts, **judges, **kept}, root.place)
 
     def _judges(self) -> dict[str, Node]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from evalkit.core.expectation import Condition
+from evalkit.core.price import Price
 from evalkit.core.routing import Route
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Message, Model, SamplingParams
@@ -126,12 +127,25 @@ class Report(Struct, frozen=True):
     to: str | None = None
 
 
+class Budget(Struct, frozen=True):
+    """What a run may spend: `usd`, `gpu_hours` of answering, `hours` on the clock, `tokens` of prompts and answers.
+
+    None is without a limit. Money, GPU time and tokens are those of all answers that the run is made of, whenever they
+    were asked; the clock counts one attempt.
+    """
+
+    usd: float | None = None
+    gpu_hours: float | None = None
+    hours: float | None = None
+    tokens: int | None = None
+
+
 class Spec(Struct, frozen=True):
     """One spec in long form, every reference checked.
 
     `tasks` holds every task document in use, by name. `seed` is the one all others derive from.
     `void_budget` is the share of void samples that a step survives. `rubrics` are those in use, by name. `routes` are
-    the models that are made of others.
+    the models that are made of others, `prices` those of models that have one.
     """
 
     name: str
@@ -150,6 +164,8 @@ class Spec(Struct, frozen=True):
     rubrics: dict[str, Rubric] = {}
     judges: dict[str, JudgeRule] = {}
     routes: dict[str, Route] = {}
+    prices: dict[str, Price] = {}
+    budget: Budget = Budget()
 
 
 class Rubric(Struct, frozen=True):

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evalkit.core.expectation import Condition
+from evalkit.core.price import Price
 from evalkit.core.routing import Escalation, Route, RouteRule
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Model
 from evalkit.spec import formats
 from evalkit.spec.model import (
     BenchStep,
+    Budget,
     DiagnoseStep,
     JudgeRule,
     Policy,
@@ -53,6 +55,8 @@ def spec(
         rubrics=rubrics,
         judges={name: _judge(name, judge) for name, judge in long.get("judges", {}).items()},
         routes={name: _route(model["route"]) for name, model in long["models"].items() if "route" in model},
+        prices={name: Price(**model["price"]) for name, model in long["models"].items() if "price" in model},
+        budget=Budget(**long.get("budget", {})),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from evalkit.core.digest import digest_text
 from evalkit.core.ports import Store
+from evalkit.core.price import Used
 from evalkit.core.types import Completion, Request, SampleRow, Score, Weighed
 from evalkit.steps.bench import Arm, Bench, limits_of
 from evalkit.steps.known import Known, Mark, items
@@ -31,7 +32,9 @@ def _row(bench: Bench, arm: Arm, known: Known, mark: Mark) -> SampleRow:
     execution = tried.execution
     turns = (*cell.earlier, completion) if completion else cell.earlier  # what came was paid for
     seconds = _sum(turn.seconds for turn in turns)
-    usd = None if seconds is None or bench.usd_per_hour is None else seconds / 3600 * bench.usd_per_hour
+    prompt_tokens = _sum(turn.prompt_tokens for turn in turns)
+    written = _sum(0 if turn.likelihoods else turn.completion_tokens for turn in turns)
+    usd = bench.rate.usd(Used(prompt_tokens, written, seconds))
     if mark.judged is not None:
         usd = _sum([usd, mark.judged.usd])
     return SampleRow(
@@ -62,7 +65,7 @@ def _row(bench: Bench, arm: Arm, known: Known, mark: Mark) -> SampleRow:
         stderr=execution.stderr if execution else None,
         reason=score.reason,
         finish_reason=completion.finish_reason if completion else None,
-        prompt_tokens=_sum(turn.prompt_tokens for turn in turns),
+        prompt_tokens=prompt_tokens,
         completion_tokens=_sum(turn.completion_tokens for turn in turns),
         seconds=seconds,
         sandbox_s=execution.wall_s if execution else None,
