@@ -19,7 +19,7 @@ from evalkit.report.text import cell
 from evalkit.steps.diagnoses.duel import Duel, DuelFound
 from evalkit.steps.diagnoses.facts import WHOLE
 from evalkit.steps.diagnoses.heard import BOTH
-from evalkit.steps.diagnoses.standing import LEVEL, Standing
+from evalkit.steps.diagnoses.standing import LEVEL, SMALL, Standing
 from evalkit.steps.diagnoses.trust import Lengths, Truth
 
 _MOSTLY = 0.5
@@ -86,15 +86,21 @@ def headline(found: DuelFound) -> str:
         return f"Nothing is known of {player} against {opponent}: no pair has a verdict."
     shown = {name: one for name, one in found.categories.items() if one.shown}
     ahead = [name for name, one in shown.items() if one.ahead]
-    wrongly = [name for name in ahead if name in found.truths and _solves_less(found.truths[name])]
+    wrongly = [name for name in ahead if _solves_less(found.truths.get(name))]
     rightly = [name for name in ahead if name not in wrongly]
-    behind = [name for name, one in shown.items() if not one.ahead]
+    robbed = [name for name, one in shown.items() if not one.ahead and _solves_more(found.truths.get(name))]
+    behind = [name for name, one in shown.items() if not one.ahead and name not in robbed]
     unsure = [name for name in found.categories if name not in shown]
     parts = [f"{player} beats {opponent} in {_listed(rightly)}"] if rightly else []
     if wrongly:
         prefer = f"{'it' if parts else player} is preferred{'' if parts else f' to {opponent}'}"
         parts.append(f"{prefer} in {_listed(wrongly)} although it has fewer right answers there")
     parts += [f"{'it' if parts else player} loses to {opponent} in {_listed(behind)}"] if behind else []
+    if robbed:
+        parts.append(
+            f"{opponent} is preferred{'' if parts else f' to {player}'} in {_listed(robbed)} although it has "
+            "fewer right answers there"
+        )
     if unsure:
         of = "" if parts else f" of {player} against {opponent}"
         parts.append(f"in {_listed(unsure)} a lead{of} is not shown either way")
@@ -103,8 +109,12 @@ def headline(found: DuelFound) -> str:
     return f"In the eyes of {who}, {'; '.join(parts)}."
 
 
-def _solves_less(truth: Truth) -> bool:
-    return truth.player < truth.opponent
+def _solves_less(truth: Truth | None) -> bool:
+    return truth is not None and truth.player < truth.opponent
+
+
+def _solves_more(truth: Truth | None) -> bool:
+    return truth is not None and truth.player > truth.opponent
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -143,13 +153,14 @@ def insight(one: Standing, truth: Truth | None, found: DuelFound, category: str)
     """The one thing to know of a category: the first rule that holds, with what stands behind it."""
     if not one.tally.n:
         return "no pair has a verdict"
+    few = f" ({numbers.plural(one.tally.n, 'pair')} only)" if one.tally.n < SMALL else ""
     if one.small:
         decided = one.won + one.lost
         return (
             f"too small: {numbers.plural(one.tally.n, 'pair')}, {numbers.count(decided)} decided, whatever the score is"
         )
     if one.shown:
-        return _of_a_lead(one, truth, found.lengths[category], found)
+        return _of_a_lead(one, truth, found.lengths[category], found) + few
     beside = _scorer_alone(truth)
     if one.tie_share >= _MOSTLY:
         return f"mostly ties ({numbers.pct(one.tie_share)}){_behind_ties(truth)}; {_chance(one)}{beside}"

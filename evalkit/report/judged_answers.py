@@ -15,18 +15,19 @@ from evalkit.steps.diagnoses.heard import BOTH, NEITHER, ONLY_OPPONENT, ONLY_PLA
 from evalkit.steps.diagnoses.standing import LEVEL, SMALL, Standing
 
 _MANY_TIES = 0.3
+_NOTHING = "Not known: nothing was judged."
 
 
 def questions(found: DuelFound, ties: Diagnosis | None) -> Iterator[tuple[str, str]]:
     """Each with its answer."""
     player, opponent = cell(found.player), cell(found.opponent)
-    yield f"Does {player} outperform {opponent}?", _outperforms(found)
+    yield f"Does {player} outperform {opponent}?", _outperforms(found) or _NOTHING
     tied = {name: one for name, one in found.shown.items() if one.tie_share >= _MANY_TIES and name != WHOLE}
     if tied:
         shares = ", ".join(f"{cell(name)} {numbers.pct(one.tie_share)}" for name, one in tied.items())
         yield f"Why are so many pairs ties ({shares})?", " ".join(_why_ties(found, tied, ties))
-    yield "Are there enough pairs?", " ".join(_enough(found))
-    yield "Does the place or the length of an answer decide?", " ".join(_bias(found))
+    yield "Are there enough pairs?", " ".join(_enough(found)) or _NOTHING
+    yield "Does the place or the length of an answer decide?", " ".join(_bias(found)) or _NOTHING
     yield "Would the judge say the same again?", " ".join(_again(found))
 
 
@@ -90,7 +91,7 @@ def _enough(found: DuelFound) -> Iterator[str]:
             continue
         seen = f"{numbers.count(one.items)} show a score {numbers.points(one.detectable)} from parity"
         yield f"{cell(name)}: {seen if one.detectable is not None else 'too few are decided'}{_needed(one)}."
-    if all(one.shown for one in found.categories.values()):
+    if found.categories and all(one.shown for one in found.categories.values()):
         yield "For the leads that are shown, yes; for their size read the intervals."
 
 

@@ -60,7 +60,7 @@ class Duel:
     def found(self) -> DuelFound:
         """All numbers. To be asked once all verdicts were heard."""
         if self._found is None:
-            self._found = _found(self._heard)
+            self._found = _found(self._heard, self.lock)
         return self._found
 
     def result(self) -> Diagnosis:
@@ -76,14 +76,14 @@ class Duel:
         )
 
 
-def _found(heard: Heard) -> DuelFound:
+def _found(heard: Heard, lock: PairingLock) -> DuelFound:
     categories, whole, names = heard.categories(), heard.whole, list(heard.judges)
     player, opponent = heard.models
     truths = {name: known for name, pairs in heard.tables().items() if (known := truth(pairs)) is not None}
     again = {name: found for name in names if (found := retested(whole, name)) is not None}
     return DuelFound(
-        player=player,
-        opponent=opponent,
+        player=player or lock.player,
+        opponent=opponent or lock.opponent,
         judges=dict(heard.judges),
         categories=standings(categories),
         overall=overall(categories, whole),

@@ -11,8 +11,8 @@ from evalkit.core.types import Json
 from evalkit.stats.paired import fewest_flips
 from evalkit.steps.diagnoses.facts import WHOLE, label
 from evalkit.steps.diagnoses.heard import Pair, named
-from evalkit.steps.diagnoses.standing import LEVEL, SMALL
-from evalkit.steps.diagnoses.trust import false_wins
+from evalkit.steps.diagnoses.standing import LEVEL, SMALL, Standing
+from evalkit.steps.diagnoses.trust import Truth, false_wins
 
 if TYPE_CHECKING:
     from evalkit.steps.diagnoses.duel import DuelFound
@@ -51,13 +51,18 @@ def _right_and_wrong(found: DuelFound, pairs: Sequence[Pair]) -> Iterator[Raised
             "p": known.p,
         }
         for name, one in found.categories.items()
-        if (known := found.truths.get(name)) is not None and one.shown and one.ahead and known.player < known.opponent
+        if (known := found.truths.get(name)) is not None and one.shown and _against(one, known)
     ]
     if against:
         yield Raised("preferred_not_right", {**names, "categories": against})
     agreed = whole.agreement if whole is not None else None
     if agreed is not None and agreed.kappa is not None and agreed.kappa < _FAIR_KAPPA and agreed.n >= SMALL:
         yield Raised("judge_against_truth", {"kappa": agreed.kappa, "observed": agreed.observed, "n": agreed.n})
+
+
+def _against(one: Standing, known: Truth) -> bool:
+    """Whether the side that is preferred has fewer right answers."""
+    return known.player < known.opponent if one.ahead else known.opponent < known.player
 
 
 def _chance(found: DuelFound) -> Iterator[Raised]:

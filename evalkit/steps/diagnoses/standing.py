@@ -72,8 +72,9 @@ class Standing(Struct, frozen=True):
 
     @property
     def small(self) -> bool:
-        """Whether there are too few pairs, or too few that are decided, to say anything of it."""
-        return self.tally.n < SMALL or not can_be_shown(self.won + self.lost)
+        """Whether there are too few pairs, or too few that are decided, to say anything of it; what is shown by few is
+        shown."""
+        return not self.shown and (self.tally.n < SMALL or not can_be_shown(self.won + self.lost))
 
 
 class Overall(Struct, frozen=True):

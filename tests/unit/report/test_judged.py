@@ -188,6 +188,34 @@ def test_a_panel_with_warnings(template: str, tmp_path: Path, verdict: Build, ro
     assert "| a | c | 24 | 0.0 % | 0.0 to 13.8 % | 0 |" in report
 
 
+@pytest.mark.parametrize("template", ["run", "session"])
+def test_a_step_that_has_no_verdict_yet(template: str, tmp_path: Path, row: Callable[..., SampleRow]) -> None:
+    """Nothing is said of nothing."""
+    report = folder_of(tmp_path, [], [row()], Lock(pairings=(LOCK,)), template)
+    assert "Nothing is known of **player-answers** against **opponent-answers**: no pair has a verdict." in report
+    assert "beats" not in report
+    if template == "session":
+        assert report.count("Not known: nothing was judged.") == 3
+
+
+def test_a_judge_that_robs_the_player(verdict: Build) -> None:
+    """It prefers the opponent, who has fewer right answers: said in the headline, and a finding."""
+    rows = some(verdict, "mc", 4, 30, right="+-")
+    told = "**theirs** is preferred to **mine** in mc although it has fewer right answers there."
+    assert f"In the eyes of the judge j, {told}" == headline(found(rows))
+    made = Duel(LOCK)
+    for row in rows:
+        made.hear(row)
+    assert "preferred_not_right" in {one.code for one in made.result().raised}
+
+
+def test_few_pairs_can_show_a_lead(verdict: Build) -> None:
+    """Ten of ten are p = 0.002, and ten all the same."""
+    assert {
+        "c": "mine is preferred, and so is what is longer (10 of 10); nothing is verified (10 pairs only)"
+    } == insights(some(verdict, "c", 10, 0))
+
+
 def test_a_session_without_a_judge(tmp_path: Path, row: Callable[..., SampleRow]) -> None:
     """It says so, and has the scores all the same."""
     report = folder_of(tmp_path, [], [row(), row(id="i1", outcome="fail")], Lock(), "session")
