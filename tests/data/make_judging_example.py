@@ -98,10 +98,11 @@ def verdict(cell: Cell, mine: SampleRow, theirs: SampleRow, random: Random) -> V
 
 def game(cell: Cell, place: int, said: Said, retest: int) -> Game:
     letter = {"first": "A", "second": "B", "tie": "C"}[said]
+    given = {"first": (9.0, 7.0), "second": (7.0, 9.0), "tie": (8.0, 8.0)}[said]
     text = f"Both answers were read. [[{letter}]]"
     key = digest([cell[1], place, retest])
     return Game(
-        swapped=bool(place), said=said, key=key, retest=retest, text=text, finish_reason="stop", prompt_tokens=400,
+        swapped=bool(place), said=said, key=key, ratings={"correctness": given, "clarity": given}, retest=retest, text=text, finish_reason="stop", prompt_tokens=400,
         completion_tokens=12, seconds=0.4, effective=GREEDY,
     )  # fmt: skip
 

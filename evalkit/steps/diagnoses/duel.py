@@ -15,6 +15,7 @@ from evalkit.stats.judging import Position
 from evalkit.steps.diagnoses import duel_findings, duel_tables
 from evalkit.steps.diagnoses.facts import WHOLE
 from evalkit.steps.diagnoses.heard import Heard, Pair, Played
+from evalkit.steps.diagnoses.ratings import Ratings
 from evalkit.steps.diagnoses.standing import Overall, Standing, overall, standing, standings
 from evalkit.steps.diagnoses.trust import Lengths, Truth, lengths, panel, places, retested, truth
 
@@ -23,7 +24,7 @@ class DuelFound(Struct, frozen=True):
     """Everything that the verdicts of a step give.
 
     `categories`, `lengths` and `truths` are by category, the last two with all pairs under `WHOLE` where there are
-    several. `places`, `retests` and `played` are by judge; `alone` has each judge of a panel by itself.
+    several. `places`, `retests`, `played` and `ratings` are by judge; `alone` has each judge of a panel by itself.
     """
 
     player: str
@@ -37,6 +38,7 @@ class DuelFound(Struct, frozen=True):
     retests: dict[str, Agreement]
     panel: dict[tuple[str, str], Agreement]
     played: dict[str, Played]
+    ratings: dict[str, Ratings]
     alone: dict[str, Standing]
 
     @property
@@ -93,6 +95,7 @@ def _found(heard: Heard, lock: PairingLock) -> DuelFound:
         retests=again,
         panel=panel(whole, names),
         played=dict(heard.played),
+        ratings={name: given for name, given in heard.ratings.items() if given.games},
         alone={name: standing(_by_one(whole, name)) for name in names} if len(names) > 1 else {},
     )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from evalkit.steps.diagnoses.duel import DuelFound
 
 _MANY_INVALID = 0.05
+_MANY_AGAINST = 0.05
 _REPEATS, _FEW_RETESTS = 0.8, 10
 _FAIR_KAPPA = 0.4
 _MANY_LEAN = 0.05
@@ -132,6 +133,9 @@ def _unreadable(found: DuelFound, pairs: Sequence[Pair]) -> Iterator[Raised]:
             "high": high,
         }
         yield Raised("many_invalid", told, named(invalid), len(invalid))
+    for judge, given in found.ratings.items():
+        if given.against >= max(2, _MANY_AGAINST * given.games):
+            yield Raised("verdict_against_ratings", {"judge": judge, "against": given.against, "games": given.games})
     for judge, again in found.retests.items():
         if again.n >= _FEW_RETESTS and again.observed < _REPEATS:
             low, high = again.interval

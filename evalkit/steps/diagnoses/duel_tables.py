@@ -55,6 +55,8 @@ def tables(found: DuelFound) -> Iterator[DiagnosisTable]:
         rows = tuple((name, *_agreed(one)) for name, one in found.retests.items())
         about = "The same pairs asked once more: the share with the same verdict, and kappa beyond chance."
         yield DiagnosisTable("retest", "The judge with itself", (Column("judge"), *_AGREED), rows, about)
+    if found.ratings:
+        yield _ratings(found)
     yield _played(found)
     if found.alone:
         yield _judges(found)
@@ -177,6 +179,22 @@ def _length(found: DuelFound) -> DiagnosisTable:
         slope = one.controlled.gamma if one.controlled is not None else None
         rows.append((label(name), one.player, one.opponent, *known, slope, one.rate))
     return DiagnosisTable("length", "Does the length decide?", columns, tuple(rows), _ABOUT_LENGTH)
+
+
+def _ratings(found: DuelFound) -> DiagnosisTable:
+    columns = (
+        Column("judge"),
+        Column("criterion"),
+        Column("games", "count"),
+        *(Column(name, "number") for name in (found.player, found.opponent, "difference")),
+    )
+    rows: list[_Row] = []
+    for judge, given in found.ratings.items():
+        for name, one in given.criteria.items():
+            mine, other = one.player / one.games, one.opponent / one.games
+            rows.append((judge, name, one.games, mine, other, mine - other))
+    about = "Means over the games in which the judge rated both answers. A rating is its opinion, like its verdict."
+    return DiagnosisTable("ratings", "By criterion", columns, tuple(rows), about)
 
 
 def _played(found: DuelFound) -> DiagnosisTable:

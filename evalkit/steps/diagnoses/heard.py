@@ -13,6 +13,7 @@ from evalkit.core.verdicts import Game, Said, Side, Verdict, VerdictRow, majorit
 from evalkit.stats.judging import HALF, LOSS, WIN, Tally
 from evalkit.steps.diagnoses.facts import WHOLE, Digest, short
 from evalkit.steps.diagnoses.paid import plus
+from evalkit.steps.diagnoses.ratings import Ratings
 
 BOTH, ONLY_PLAYER, ONLY_OPPONENT, NEITHER, UNKNOWN = (
     "both right",
@@ -126,6 +127,8 @@ class Heard:
         """The model of each judge."""
         self.played: dict[str, Played] = {}
         """What each judge was asked."""
+        self.ratings: dict[str, Ratings] = {}
+        """What each judge rated beside its verdicts."""
         self._players: dict[str, None] = {}
         self._opponents: dict[str, None] = {}
 
@@ -133,8 +136,10 @@ class Heard:
         """Take what one judge says of a pair."""
         self.judges[row.judge] = row.judge_model
         played = self.played.setdefault(row.judge, Played())
+        ratings = self.ratings.setdefault(row.judge, Ratings())
         for game in row.games:
             played.add(game)
+            ratings.add(game)
         self._players[row.player.model] = None
         self._opponents[row.opponent.model] = None
         key = (row.task, row.split, row.id, row.sample)

@@ -173,6 +173,22 @@ def test_what_judging_took(verdict: Build) -> None:
     assert [("j", 3, 1, 1, 30, 6, 1.5, None)] == table(duel(rows).result(), "played")
 
 
+def test_ratings(verdict: Build) -> None:
+    """They are the player's wherever its answer stood; a winner with the lower sum, a tie of unequal sums and a win of
+    equal ones do not follow from them."""
+    given = [("first", False, (9, 4)), ("second", True, (3, 8)), ("first", False, (2, 6)), ("tie", False, (5, 4))]
+    games = [Game(swapped, said, ratings={"clarity": pair}) for said, swapped, pair in given]
+    games += [
+        Game(swapped=False, said="first", ratings={"clarity": (5, 5)}),
+        Game(False, None, ratings={"clarity": (1, 9)}),
+    ]
+    found = duel([verdict(games=tuple(games))]).result()
+    assert [("j", "clarity", 5, 29 / 5, 22 / 5, pytest.approx(7 / 5))] == table(found, "ratings")
+    against = code(found, "verdict_against_ratings")
+    assert against is not None
+    assert (3, 5) == (against.values["against"], against.values["games"])
+
+
 def test_a_panel(verdict: Build) -> None:
     """Two of three say win: a win. Three that say three things: inconsistent. Each has a line of its own."""
     said = {"i0": ("win", "win", "loss"), "i1": ("win", "loss", "tie"), "i2": ("tie", "tie", "tie")}

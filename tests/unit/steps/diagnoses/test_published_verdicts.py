@@ -65,7 +65,9 @@ def compared(suite: str) -> list[VerdictRow]:
     rows = []
     for row in load(f"cogumi_judge/{suite}.jsonl.gz"):
         said: Said = {"A": "first", "B": "second", "TIE": "tie"}[row["judgment"]["winner"]]  # type: ignore[assignment]
-        games = (Game(swapped=False, said=said),)
+        sides_rated = (row["judgment"]["response_a"], row["judgment"]["response_b"])
+        ratings = {name: (sides_rated[0][name], sides_rated[1][name]) for name in sides_rated[0]}
+        games = (Game(swapped=False, said=said, ratings=ratings),)
         player, opponent = sides(suite, row)
         rows.append(
             VerdictRow(
@@ -95,6 +97,18 @@ def test_wins_losses_and_ties(suite: str) -> None:
     )  # fmt: skip
     assert length.longer is not None
     assert known["decided_won_by_longer"] == [length.longer.rate.part, length.longer.rate.of]
+
+
+@pytest.mark.parametrize(("suite", "against"), [("math", 0), ("reasoning", 1), ("instruction", 4)])
+def test_verdicts_against_the_judges_own_ratings(suite: str, against: int) -> None:
+    """Of fifty each; of instruction four are many."""
+    duel = Duel(LOCK)
+    for row in compared(suite):
+        duel.hear(row)
+    ratings = duel.found().ratings["gpt4"]
+    assert (50, against) == (ratings.games, ratings.against)
+    assert ["correctness", "completeness", "clarity", "relevance"] == list(ratings.criteria)
+    assert (against >= 3) == any(one.code == "verdict_against_ratings" for one in duel.result().raised)
 
 
 @pytest.mark.parametrize("suite", ["math", "reasoning"])
