@@ -102,7 +102,8 @@ def game(cell: Cell, place: int, said: Said, retest: int) -> Game:
     text = f"Both answers were read. [[{letter}]]"
     key = digest([cell[1], place, retest])
     return Game(
-        swapped=bool(place), said=said, key=key, ratings={"correctness": given, "clarity": given}, retest=retest, text=text, finish_reason="stop", prompt_tokens=400,
+        swapped=bool(place), said=said, key=key, ratings={"correctness": given, "clarity": given},
+        retest=retest, text=text, finish_reason="stop", prompt_tokens=400,
         completion_tokens=12, seconds=0.4, effective=GREEDY,
     )  # fmt: skip
 

@@ -5,7 +5,10 @@ A score of one half is parity. Nothing here says who is right but the task's own
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from evalkit.core.diagnosis import Diagnosis
 from evalkit.core.runfolder import PairingLock
@@ -19,12 +22,16 @@ from evalkit.steps.diagnoses.ratings import Ratings
 from evalkit.steps.diagnoses.standing import Overall, Standing, overall, standing, standings
 from evalkit.steps.diagnoses.trust import Lengths, Truth, lengths, panel, places, retested, truth
 
+_MOST_GROUPS = 60
+
 
 class DuelFound(Struct, frozen=True):
     """Everything that the verdicts of a step give.
 
     `categories`, `lengths` and `truths` are by category, the last two with all pairs under `WHOLE` where there are
     several. `places`, `retests`, `played` and `ratings` are by judge; `alone` has each judge of a panel by itself.
+    `groups` are by field and value, without fields that have one value only, as many as items, or too many for a table.
+    `one_kind` has the value that all pairs of a category share, by category and field.
     """
 
     player: str
@@ -39,7 +46,9 @@ class DuelFound(Struct, frozen=True):
     panel: dict[tuple[str, str], Agreement]
     played: dict[str, Played]
     ratings: dict[str, Ratings]
-    alone: dict[str, Standing]
+    alone: dict[str, tuple[Standing, Truth | None]]
+    groups: dict[str, dict[str, Standing]]
+    one_kind: dict[tuple[str, str], str]
 
     @property
     def shown(self) -> dict[str, Standing]:
@@ -96,17 +105,33 @@ def _found(heard: Heard, lock: PairingLock) -> DuelFound:
         panel=panel(whole, names),
         played=dict(heard.played),
         ratings={name: given for name, given in heard.ratings.items() if given.games},
-        alone={name: standing(_by_one(whole, name)) for name in names} if len(names) > 1 else {},
+        alone={name: _alone(whole, name) for name in names} if len(names) > 1 else {},
+        groups=_by_group(whole),
+        one_kind=dict(_one_kind(categories)),
     )
 
 
-def _by_one(pairs: list[Pair], judge: str) -> list[Pair]:
+def _alone(pairs: Sequence[Pair], judge: str) -> tuple[Standing, Truth | None]:
     """The pairs as if this judge were the only one."""
-    return [
-        Pair(pair.key, pair.category, pair.name, pair.right, pair.chars, pair.truncated, {judge: pair.opinions[judge]})
-        for pair in pairs
-        if judge in pair.opinions
-    ]
+    found = [replace(pair, opinions={judge: pair.opinions[judge]}) for pair in pairs if judge in pair.opinions]
+    return standing(found), truth(found)
+
+
+def _by_group(pairs: Sequence[Pair]) -> dict[str, dict[str, Standing]]:
+    values: dict[str, dict[str, list[Pair]]] = {}
+    for pair in pairs:
+        for field, value in pair.groups.items():
+            values.setdefault(field, {}).setdefault(value, []).append(pair)
+    told = {field: found for field, found in values.items() if 1 < len(found) <= min(_MOST_GROUPS, len(pairs) - 1)}
+    return {field: {value: standing(found[value]) for value in sorted(found)} for field, found in told.items()}
+
+
+def _one_kind(categories: Mapping[str, Sequence[Pair]]) -> Iterator[tuple[tuple[str, str], str]]:
+    for category, pairs in categories.items():
+        for field in pairs[0].groups if len(pairs) > 1 else ():
+            values = {pair.groups.get(field) for pair in pairs}
+            if len(values) == 1:
+                yield (category, field), pairs[0].groups[field]
 
 
 def _metrics(found: DuelFound) -> dict[str, float | None]:

@@ -33,6 +33,8 @@ def raised(found: DuelFound, pairs: Sequence[Pair], lock: PairingLock) -> Iterat
     yield from _chance(found)
     yield from _bias(found, pairs, lock)
     yield from _unreadable(found, pairs)
+    yield from _panel(found)
+    yield from _kinds(found)
 
 
 def _right_and_wrong(found: DuelFound, pairs: Sequence[Pair]) -> Iterator[Raised]:
@@ -81,6 +83,23 @@ def _chance(found: DuelFound) -> Iterator[Raised]:
     ]
     if unshown:
         yield Raised("ahead_not_shown", {"player": found.player, "opponent": found.opponent, "categories": unshown})
+
+
+def _panel(found: DuelFound) -> Iterator[Raised]:
+    for (one, other), agreed in found.panel.items():
+        if agreed.kappa is not None and agreed.kappa < _FAIR_KAPPA and agreed.n >= SMALL:
+            low, high = agreed.interval
+            values: dict[str, Json] = {"one": one, "other": other, "n": agreed.n, "kappa": agreed.kappa}
+            yield Raised("judges_disagree", values | {"observed": agreed.observed, "low": low, "high": high})
+
+
+def _kinds(found: DuelFound) -> Iterator[Raised]:
+    if found.one_kind:
+        kinds: list[Json] = [
+            {"category": category, "field": field, "value": value}
+            for (category, field), value in found.one_kind.items()
+        ]
+        yield Raised("category_of_one_kind", {"kinds": kinds})
 
 
 def _bias(found: DuelFound, pairs: Sequence[Pair], lock: PairingLock) -> Iterator[Raised]:

@@ -9,8 +9,9 @@ from evalkit.core.diagnosis import Column, DiagnosisTable, Figure, Series
 from evalkit.core.types import Json
 from evalkit.stats.agreement import Agreement
 from evalkit.stats.length import ENOUGH
-from evalkit.steps.diagnoses.facts import label
+from evalkit.steps.diagnoses.facts import WHOLE, label
 from evalkit.steps.diagnoses.standing import Overall, Standing
+from evalkit.steps.diagnoses.trust import Truth
 
 if TYPE_CHECKING:
     from evalkit.steps.diagnoses.duel import DuelFound
@@ -49,6 +50,7 @@ def tables(found: DuelFound) -> Iterator[DiagnosisTable]:
         yield _overall(found.overall)
     if found.truths:
         yield _truth(found)
+    yield from _groups(found)
     yield _place(found)
     yield _length(found)
     if found.retests:
@@ -197,6 +199,14 @@ def _ratings(found: DuelFound) -> DiagnosisTable:
     return DiagnosisTable("ratings", "By criterion", columns, tuple(rows), about)
 
 
+def _groups(found: DuelFound) -> Iterator[DiagnosisTable]:
+    columns = (Column("value"), *_COUNTS, *_SCORE, Column("p", "p"))
+    for field, values in found.groups.items():
+        rows = tuple((value, *_counts(one), *_scored(one), one.p) for value, one in values.items())
+        about = "Each p stands alone: the smallest of several is smaller than it looks."
+        yield DiagnosisTable(f"by {field}", f"By {field}", columns, rows, about)
+
+
 def _played(found: DuelFound) -> DiagnosisTable:
     columns = (
         Column("judge"),
@@ -218,12 +228,35 @@ def _played(found: DuelFound) -> DiagnosisTable:
 
 
 def _judges(found: DuelFound) -> DiagnosisTable:
-    columns = (Column("judge"), Column("model"), *_COUNTS, *_SCORE, Column("p", "p"))
-    lines = [(name, found.judges[name], one) for name, one in found.alone.items()]
-    lines.append(("majority", "", found.overall.pooled))
-    rows = tuple((name, model, *_counts(one), *_scored(one), one.p) for name, model, one in lines)
-    about = "Each judge by itself, and what more than half of them say; a pair without such a majority is inconsistent."
+    truths = (Column("named right", "count"), Column("missed", "count"), Column("named wrong", "count"))
+    columns = (
+        Column("judge"),
+        Column("model"),
+        *_COUNTS,
+        *_SCORE,
+        Column("p", "p"),
+        *truths,
+        Column("kappa", "number"),
+    )
+    lines = [(name, found.judges[name], *both) for name, both in found.alone.items()]
+    known = found.truths.get(WHOLE) or next(iter(found.truths.values()), None)
+    lines.append(("majority", "", found.overall.pooled, known))
+    rows = tuple(
+        (name, model, *_counts(one), *_scored(one), one.p, *_named(truth)) for name, model, one, truth in lines
+    )
+    about = (
+        "Each judge by itself, and what more than half of them say; a pair without such a majority is inconsistent. "
+        "The last columns are about pairs in which one side alone is right, and kappa is that with the tasks' own "
+        "scorers."
+    )
     return DiagnosisTable("judges", "Judge by judge", columns, rows, about)
+
+
+def _named(truth: Truth | None) -> _Row:
+    if truth is None:
+        return None, None, None, None
+    kappa = truth.agreement.kappa if truth.agreement is not None else None
+    return truth.named, truth.missed, truth.wrong, kappa
 
 
 def figures(found: DuelFound) -> Iterator[Figure]:

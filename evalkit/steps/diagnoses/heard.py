@@ -50,6 +50,7 @@ class Pair(Struct):
     right: tuple[bool | None, bool | None]
     chars: LENGTHS
     truncated: tuple[bool, bool]
+    groups: dict[str, str] = {}
     opinions: dict[str, Opinion] = field(default_factory=dict)
 
     @property
@@ -184,6 +185,7 @@ def _pair(row: VerdictRow, key: tuple[str, str, str, int]) -> Pair:
         right=(_right(player), _right(opponent)),
         chars=(player.chars, opponent.chars),
         truncated=(player.truncated, opponent.truncated),
+        groups=row.groups,
     )
 
 

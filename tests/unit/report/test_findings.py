@@ -94,6 +94,12 @@ VALUES |= {
         "categories": [{"category": "mc", "player": 969.2, "opponent": 12.4}],
     },
     "many_invalid": {"invalid": 4, "asked": 40, "low": 0.5, "high": 0.6},
+    "judges_disagree": {
+        "one": "a", "other": "b", "n": 24, "kappa": 0.0, "observed": 0.5, "low": 0.314, "high": 0.686
+    },
+    "category_of_one_kind": {
+        "kinds": [{"category": "knowledge", "field": "subject", "value": "abstract_algebra"}]
+    },
     "verdict_against_ratings": {"judge": "j", "against": 4, "games": 50},
     "judge_not_repeatable": {"judge": "j", "n": 12, "observed": 7 / 12, "low": 0.32, "high": 0.807, "kappa": None},
     "ties_both_wrong": {"player": "mine", "opponent": "theirs", "ties": 9, "count": 2, "known": 7},
@@ -119,6 +125,9 @@ SAID |= {
     "lengths_far_apart": "Mean characters, mine against theirs: mc 969 against 12.",
     "many_invalid": "4 of 40 pairs have no verdict that can be read. The score would be 50.0 % if all of them were "
     "lost, 60.0 % if all were won.",
+    "judges_disagree": "a and b say the same of 50.0 % of 24 pairs (95 % interval 31.4 % to 68.6 %); kappa is 0, below "
+    "0.4.",
+    "category_of_one_kind": "All pairs of knowledge have the subject 'abstract_algebra'.",
     "verdict_against_ratings": "In 4 of 50 games that j rated the winner is not the answer with the higher sum of "
     "ratings, or the sums of a tie differ.",
     "judge_not_repeatable": "j, asked once more about 12 pairs, gave the same verdict in 58.3 % (95 % interval 32.0 % "

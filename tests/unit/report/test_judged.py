@@ -184,6 +184,7 @@ def test_a_panel_with_warnings(template: str, tmp_path: Path, verdict: Build, ro
     assert "In the eyes of most of the judges a, b and c, **mine** beats **theirs** in c\\|x." in report
     assert "> The judge is of a contestant's family." in report
     assert "| majority |  | 24 | 24 | 0 | 0 |" in report
+    assert "### Judge by judge" in report
     assert "| a | b | 24 | 100.0 % | 86.2 to 100.0 % | – |" in report
     assert "| a | c | 24 | 0.0 % | 0.0 to 13.8 % | 0 |" in report
 

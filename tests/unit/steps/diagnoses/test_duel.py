@@ -204,9 +204,45 @@ def test_a_panel(verdict: Build) -> None:
     assert [("j0", 2, 0, 1), ("j1", 1, 1, 1), ("j2", 0, 1, 2), ("majority", 1, 0, 1)] == [
         (line[0], *line[3:6]) for line in lines
     ]
+    assert {(None,) * 4} == {line[-4:] for line in lines}
     assert [("j0", "j1", 3, 2 / 3), ("j0", "j2", 3, 1 / 3), ("j1", "j2", 3, 1 / 3)] == [
         line[:4] for line in table(found, "panel")
     ]
+
+
+def test_judges_that_disagree(verdict: Build) -> None:
+    """One says win and loss by turns, the other by halves: they agree no more than chance. One of them knows who is
+    right."""
+    rows = [
+        verdict(said, id=f"i{n}", judge=judge, right="+-" if n % 2 else "-+")
+        for n in range(24)
+        for judge, said in (("a", "win" if n % 2 else "loss"), ("b", "win" if n % 4 < 2 else "loss"))
+    ]
+    found = duel(rows).result()
+    raised = code(found, "judges_disagree")
+    assert raised is not None
+    assert (0.0, 0.5, 24) == (raised.values["kappa"], raised.values["observed"], raised.values["n"])
+    assert [("a", (24, 0, 0, 1.0)), ("b", (12, 0, 12, 0.0))] == [
+        (line[0], line[-4:]) for line in table(found, "judges")[:2]
+    ]
+
+
+def test_groups(verdict: Build) -> None:
+    """A table for each field with several values; a category of one subject says so."""
+    rows = [
+        verdict(said, id=f"{subject}{n}", category=category, groups={"subject": subject})
+        for category, subject, said, times in (
+            ("knowledge", "algebra", "win", 3), ("law", "torts", "loss", 2), ("law", "contracts", "tie", 1)
+        )
+        for n in range(times)
+    ]  # fmt: skip
+    found = duel(rows).result()
+    assert [("algebra", 3, 3, 0), ("contracts", 1, 0, 0), ("torts", 2, 0, 2)] == [
+        line[:4] for line in table(found, "by subject")
+    ]
+    raised = code(found, "category_of_one_kind")
+    assert raised is not None
+    assert [{"category": "knowledge", "field": "subject", "value": "algebra"}] == raised.values["kinds"]
 
 
 def truths(verdict: Build) -> list[VerdictRow]:
