@@ -8,11 +8,9 @@ from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
 from evalkit.spec.nodes import Node, Path, walk
 
-_STEP_KEYS = ("of", "first", "then", "greedy", "again", "scores")
+_STEP_KEYS = ("of", "first", "then", "greedy", "again", "scores", "consistency")
 _MODEL_KEYS = ("model",)
 _READERS = {"diagnose": "diagnosed", "compare": "compared", "judge": "judged"}
-_OF_VERDICTS = ("ties",)
-"""Diagnoses that read the verdicts of a `judge` step, and not the answers of a `bench`."""
 
 
 class Use(Node, frozen=True):
@@ -35,7 +33,7 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
                 diagnostics.unknown(
                     use, use.path, f"unknown step '{use.content}'", [key for key in steps if key != name]
                 )
-            elif use.content != name and _read_verb(step) not in steps[use.content].map:
+            elif use.content != name and not diagnosis_reads.readable(step, use.path[-1], steps[use.content]):
                 _refuse_reading(use, step, steps, diagnostics)
         _check_compared(step, at, diagnostics)
         expectations.check(step, at, long, diagnostics)
@@ -51,18 +49,14 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
     _check_cycles(steps, {model: maker for model, maker in makers.items() if model}, diagnostics)
 
 
-def _read_verb(step: Node) -> str:
-    """The verb of the steps that a step reads."""
-    return "judge" if step.text("diagnose") in _OF_VERDICTS else "bench"
-
-
 def _refuse_reading(use: Use, step: Node, steps: dict[str, Node], diagnostics: Diagnostics) -> None:
+    if step.text("diagnose") == "ties" and use.path[-1] == "of":
+        judges = ", ".join(key for key, other in steps.items() if "judge" in other.map)
+        message = f"'{use.content}' compares no pairs: ties are those of a `judge` step"
+        diagnostics.error(use.place, use.path, message, hint=f"judge steps: {judges or 'none'}")
+        return
     done = next((done for verb, done in _READERS.items() if verb in step.map), None)
-    if _read_verb(step) == "judge":
-        message = f"'{use.content}' compares nothing: `{step.text('diagnose')}` is about the verdicts of a `judge` step"
-        judged = ", ".join(key for key, other in steps.items() if "judge" in other.map)
-        diagnostics.error(use.place, use.path, message, hint=f"judge steps: {judged or 'none'}")
-    elif done is not None:
+    if done is not None:
         message = f"'{use.content}' asks nothing itself: only the answers of a `bench` can be {done}"
         benches = ", ".join(key for key, other in steps.items() if "bench" in other.map)
         diagnostics.error(use.place, use.path, message, hint=f"bench steps: {benches or 'none'}")
