@@ -208,12 +208,15 @@ def _programs(step: PlannedStep) -> str:
 
 def show_results(results: Results, report_path: Path | str | None = None) -> None:
     """The table of a finished run, in the figures of its report."""
+    from evalkit.console.judged import show_verdicts
+
     console = console_for(sys.stdout)
     for name in results.order:
         step = results.steps[name]
         say(f"Step {name}: {step.model}", "bold")
         console.print(_results_table(step))
         say("")
+    show_verdicts(results)
     for one in results.expectations:
         say(_expectation(one), _JUDGED[one.judgement])
     for finding in results.findings:

@@ -175,9 +175,12 @@ def _training(step: DiagnoseStep, sources: Sources, read: dict[TrainingFile, Tra
 
 def _read(step: DiagnoseStep, training: TrainingLock | None) -> str:
     """What a diagnosis reads, in words."""
-    answers = f"the answers of {', '.join(needs(step))}" if needs(step) else ""
+    judged = [step.reads["of"]] if step.diagnosis == "ties" else []
+    asked = [name for name in needs(step) if name not in judged]
+    verdicts = f"the verdicts of {judged[0]}" if judged else ""
+    answers = f"the answers of {', '.join(asked)}" if asked else ""
     rows = f"{training.file} ({training.rows} rows in {len(training.categories)} categories)" if training else ""
-    return " and ".join(part for part in (rows, answers) if part)
+    return " and ".join(part for part in (rows, verdicts, answers) if part)
 
 
 def _programs_stored(benches: Sequence[Bench], sources: Sources) -> int | None:

@@ -10,7 +10,6 @@ from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.nodes import Node, Path
 
 _VERBS = ("distil", "train")
-_DIAGNOSES = ("ties",)
 _STEP_KEYS = ("when", "require")
 _EXPECTING = ("bench", "compare")
 _TEMPLATE = ".md.j2"
@@ -34,9 +33,6 @@ def _check_step(step: Node, path: Path, diagnostics: Diagnostics) -> None:
         _refuse(step, path, key, f"`{key}` on a step", diagnostics)
     if not any(verb in step.map for verb in _EXPECTING):
         _refuse(step, path, "expect", "`expect` on such a step", diagnostics)
-    kind = step.get("diagnose")
-    if kind is not None and kind.content in _DIAGNOSES:
-        diagnostics.error(kind.place, (*path, "diagnose"), _later(f"the diagnosis `{kind.content}`"))
 
 
 def _check_template(report: Node | None, diagnostics: Diagnostics) -> None:

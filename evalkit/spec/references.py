@@ -8,7 +8,7 @@ from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
 from evalkit.spec.nodes import Node, Path, walk
 
-_STEP_KEYS = ("of", "first", "then", "greedy", "again", "scores")
+_STEP_KEYS = ("of", "first", "then", "greedy", "again", "scores", "consistency")
 _MODEL_KEYS = ("model",)
 _READERS = {"diagnose": "diagnosed", "compare": "compared", "judge": "judged"}
 

@@ -45,7 +45,7 @@ def spec(
         models={name: _model(name, model, resolve) for name, model in long["models"].items() if "route" not in model},
         suites={name: _suite(suite, names) for name, suite in long["suites"].items() if _is_complete(suite)},
         policies={name: _policy(name, policy) for name, policy in long["policies"].items()},
-        steps={name: _step(name, step, resolve) for name, step in long["steps"].items()},
+        steps={name: _step(name, _direct(step, long["steps"]), resolve) for name, step in long["steps"].items()},
         tasks=tasks,
         sandbox=long["sandbox"],
         report=Report(long["report"]["template"], long["report"].get("to")),
@@ -130,8 +130,14 @@ def _judge(name: str, judge: Json) -> JudgeRule:
     return JudgeRule(name, judge["model"], questions, judge["policy"], judge.get("prompt"), **of_pairs)
 
 
-_ROLES = ("of", "first", "then", "greedy", "again", "scores")
+_ROLES = ("of", "first", "then", "greedy", "again", "scores", "consistency")
 _NO_OPTIONS = (*_ROLES, "arms", "data", "by", "diagnose", "about", "meta")
+
+
+def _direct(step: Json, steps: Json) -> Json:
+    """A step that names a `consistency` reads the answers that this one reads."""
+    named = steps.get(step.get("consistency"), {})
+    return step | {"consistency": named["of"]} if named.get("diagnose") == "consistency" else step
 
 
 def _step(name: str, step: Json, resolve: Resolve) -> Step:

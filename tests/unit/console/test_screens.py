@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
 import sys
 from collections.abc import Callable
@@ -169,6 +170,13 @@ def test_screen_and_report_show_the_same(capsys: pytest.CaptureFixture[str], tmp
             assert figure in screen
             assert f"| {figure} |" in report
     assert numbers.pct(step.macro.score) in screen
+
+
+def test_judged_results(screen: Callable[..., None], tmp_path: Path) -> None:
+    """What a judge said stands below the scores, and the gravest findings are serious."""
+    runpy.run_path(str(DATA / "make_judging_example.py"))["write"](tmp_path)
+    console.show_results(write(tmp_path))
+    screen("results_judged")
 
 
 def test_stamped_results(screen: Callable[..., None], row: Build) -> None:
