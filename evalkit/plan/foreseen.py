@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from evalkit.core.expectation import ALL, OF_A_SCORE, Condition
 from evalkit.plan.planned import Foreseen
-from evalkit.spec.model import DiagnoseStep, Step
+from evalkit.spec.model import DiagnoseStep, JudgeStep, Step
 from evalkit.stats.intervals import wilson
 from evalkit.stats.paired import fewest_flips, newcombe_difference, pairs_needed, smallest_visible_difference
 from evalkit.steps.bench import Arm, Bench
@@ -15,7 +15,12 @@ _Item = tuple[str, str, str]
 
 
 def foreseen(step: Step, benches: Mapping[str, Sequence[Bench]]) -> tuple[Foreseen, ...]:
-    """One for each expectation of a step that n items make hard or impossible; `benches` are those of the plan."""
+    """One for each expectation of a step that n items make hard or impossible; `benches` are those of the plan.
+
+    Of verdicts nothing is foreseen: how many of them will be ties nobody knows.
+    """
+    if isinstance(step, JudgeStep):
+        return ()
     found = (_foreseen(one, _sides(step, benches, one.category)) for one in step.expect)
     return tuple(one for one in found if one is not None)
 

@@ -32,7 +32,7 @@ judges:
   fair: {model: umpire, ask: [correctness], retest: 1.0}
   strict: {model: second, ask: [correctness], style: json, reference: true, retest: 1.0}
 steps:
-  duel: {judge: [fair, strict], suite: facts, between: [mine, theirs]}
+  duel: {judge: [fair, strict], suite: facts, between: [mine, theirs], expect: {all: {at_least: 0.1}}}
 cost: {gpu_hour: 3.6}
 """
 ITEMS = [
@@ -102,6 +102,7 @@ def test_two_judges(duel: ProjectFolder) -> None:
     done = duel.evalkit("run", "spec.yaml")
     assert done.code == 0, done.err
     assert "duel: 2 of 12 answers of the judge 'fair' hold no verdict that can be read" in done.err
+    assert "at_least: 0.1 in all (step duel)" in done.out
     rows = _verdicts(duel)
     assert [(row["id"], row["judge"], row["verdict"]) for row in rows] == [
         ("1", "fair", "win"), ("1", "strict", "win"),
