@@ -85,7 +85,7 @@ def rating_of(text: str) -> float | None:
 
 def _objects(text: str) -> Iterator[dict[str, Json]]:
     """Every JSON object in a text, in order; those inside of others only where the outer one is broken."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=_object)
     place = text.find("{")
     while place >= 0:
         try:
@@ -93,8 +93,15 @@ def _objects(text: str) -> Iterator[dict[str, Json]]:
         except (ValueError, RecursionError):
             end = place + 1
         else:
-            yield {str(key).casefold(): value for key, value in found.items()}
+            yield {key.casefold(): value for key, value in found.items()}
         place = text.find("{", end)
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """An object as it is written; one that names two winners is broken."""
+    if sum(key.casefold() == "winner" for key, _ in pairs) > 1:
+        raise ValueError("two winners")
+    return dict(pairs)
 
 
 def _ratings(found: Mapping[str, Json], criteria: Sequence[str]) -> dict[str, tuple[float, float]]:

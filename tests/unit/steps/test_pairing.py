@@ -13,7 +13,9 @@ from msgspec.structs import replace
 
 from evalkit.core.digest import digest_text
 from evalkit.core.errors import DataError
+from evalkit.core.judging import Question
 from evalkit.core.price import Price, Rate
+from evalkit.core.selection import Candidate, Select, Valued
 from evalkit.core.types import (
     Completion,
     Execution,
@@ -36,8 +38,10 @@ from evalkit.spec.model import BenchStep, JudgeStep, Policy
 from evalkit.steps.bench import Arm, Bench
 from evalkit.steps.comparing import compare
 from evalkit.steps.fill import fill
+from evalkit.steps.judges import Judge
 from evalkit.steps.pair_judges import PROMPTS, PairJudge, Shown, games, is_retested, request_of
 from evalkit.steps.pairing import Category, Pairing, verdict_rows
+from evalkit.steps.rows import rows as rows_of
 from evalkit.steps.verdict_texts import Style
 
 GOOD = ("good 0", "good 1", "good 2", "good 3")
@@ -445,3 +449,80 @@ def test_each_answer_that_counts_meets_its_like(store: SqliteStore) -> None:
     given_pairing = replace(pairing(), player=(one,), opponent=(other,))
     _, rows = played(store, given_pairing, Umpire(fair))
     assert [(row.id, row.sample, row.verdict) for row in rows] == [("0", 0, "win"), ("0", 1, "win")]
+
+
+class Last:
+    """Ranks the last candidate first."""
+
+    oracle = False
+
+    def __init__(self, options: dict[str, Json]) -> None: ...
+
+    def questions(self, sample: Sample, candidate: Candidate) -> tuple[Question, ...]:
+        return (Question("ok", "Is it right?"),)
+
+    def values(self, sample: Sample, candidates: Sequence[Candidate]) -> list[Valued]:
+        return [Valued(float(one.index)) for one in candidates]
+
+
+class Drawn(Contestant):
+    """Three candidates to each item, numbered."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
+        for one in requests:
+            yield Completion(one.key, f"good {one.item}.{one.index}", "stop", one.sampling, "0" * 64, 5, 3, 0.25)
+
+
+def _picked(side: Bench, selecting: Judge | None = None) -> Bench:
+    policy = Policy("best3", temperature=1.0, best_of=3, select=Select("longest", on_tie="first"))
+    arm = replace(side.arms[0], policy=policy, selector=Last({}), judge=selecting)
+    return replace(side, arms=(arm,))
+
+
+def test_the_picked_candidate_is_compared(store: SqliteStore) -> None:
+    """One of three on the player's side meets the only answer of the opponent; its row is named."""
+    given_pairing = pairing(samples=[sample(0)])
+    given_pairing = replace(given_pairing, player=(_picked(given_pairing.player[0]),))
+    umpire = Umpire(fair)
+    tools = Bag(store, {"p": Drawn([]), "o": Contestant(BAD), "u": umpire})
+    for side in (*given_pairing.player, *given_pairing.opponent):
+        fill(side, tools)  # type: ignore[arg-type]
+    compare([given_pairing], tools, "")  # type: ignore[arg-type]
+    [row] = verdict_rows(given_pairing, store, "")
+    assert (row.sample, row.verdict) == (0, "win")
+    [picked] = [one for one in rows_of(given_pairing.player[0], store, "") if one.selected]
+    assert (picked.sample, picked.text) == (2, "good 0.2")
+    assert picked.completion == row.player.completion
+    assert [found for _, found in ANSWER_A.findall(umpire.asked[0].prompt.messages[0].content)] == ["good 0.2"]
+
+
+def test_nothing_is_compared_before_something_is_picked(store: SqliteStore) -> None:
+    """While the judge that picks has not answered, the pair is void, though there are candidates."""
+    selecting = Judge("picks", Model("u", "stub", {}), Fingerprint("stub", {}), SamplingParams(), weighs=False)
+    given_pairing = pairing(samples=[sample(0)])
+    given_pairing = replace(given_pairing, player=(_picked(given_pairing.player[0], selecting),))
+    umpire = Umpire(fair)
+    tools = Bag(store, {"p": Drawn([]), "o": Contestant(BAD), "u": umpire})
+    for side in (*given_pairing.player, *given_pairing.opponent):
+        fill(side, tools)  # type: ignore[arg-type]
+    compare([given_pairing], tools, "")  # type: ignore[arg-type]
+    [row] = verdict_rows(given_pairing, store, "")
+    assert (row.verdict, row.reason) == ("void", "player: judge: not asked yet")
+    assert umpire.asked == []
+
+
+def test_a_route_by_rules_is_one_side(store: SqliteStore) -> None:
+    """Each item meets the answer of the model that was asked; the models are those of the rows."""
+    easy, hard = (bench(name, [sample(n)]) for n, name in enumerate("po"))
+    step = easy.step
+    routed = (easy, replace(hard, step=step))
+    against = bench("v", [sample(0), sample(1)])
+    given_pairing = replace(pairing(), player=routed, opponent=(against,))
+    tools = Bag(store, {"p": Contestant(GOOD), "o": Contestant(GOOD), "v": Contestant(BAD), "u": Umpire(fair)})
+    for side in (*given_pairing.player, *given_pairing.opponent):
+        fill(side, tools)  # type: ignore[arg-type]
+    compare([given_pairing], tools, "")  # type: ignore[arg-type]
+    found = list(verdict_rows(given_pairing, store, ""))
+    assert [(row.id, row.player.model, row.opponent.model, row.verdict) for row in found] == [
+        ("0", "p", "v", "win"), ("1", "o", "v", "win"),
+    ]  # fmt: skip

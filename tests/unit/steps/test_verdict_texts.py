@@ -134,7 +134,18 @@ def test_the_last_object_with_a_winner_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "no object", '{"verdict": "A"}', '{"winner": "A"', "{" * 50_000, '{"a":' * 5_000, "[" * 50_000]
+    "text",
+    [
+        "",
+        "{",
+        "no object",
+        '{"winner": "A", "Winner": "B"}',
+        '{"verdict": "A"}',
+        '{"winner": "A"',
+        "{" * 50_000,
+        '{"a":' * 5_000,
+        "[" * 50_000,
+    ],
 )
 def test_no_object(text: str) -> None:
     """Neither broken ones nor hostile ones break the reader."""
