@@ -218,10 +218,10 @@ def _key(spec: Spec, pairing: Pairing) -> str:
     sides = [
         [[model_lock(bench), task_locks(spec, bench)] for bench in side] for side in (pairing.player, pairing.opponent)
     ]
-    return digest([sides, asdict(pairing_lock(spec, pairing)), pairing_models(pairing), pairing.seed])
+    return digest([sides, asdict(pairing_lock(pairing)), pairing_models(pairing), pairing.seed])
 
 
-def pairing_lock(spec: Spec, pairing: Pairing) -> PairingLock:
+def pairing_lock(pairing: Pairing) -> PairingLock:
     """What decides verdicts besides the answers and the judges' models."""
     first = pairing.judges[0]
     return PairingLock(

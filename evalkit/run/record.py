@@ -203,7 +203,7 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
             for step in plan.spec.steps.values()
             if isinstance(step, DiagnoseStep)
         ),
-        pairings=tuple(pairing_lock(plan.spec, pairing) for pairing in plan.pairings),
+        pairings=tuple(pairing_lock(pairing) for pairing in plan.pairings),
         routes={bench.route: plan.spec.routes[bench.route] for bench in plan.benches if bench.route},
         expectations=tuple(
             Expected(step.name, condition) for step in plan.spec.steps.values() for condition in step.expect

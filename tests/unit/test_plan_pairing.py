@@ -216,7 +216,7 @@ def test_the_lock_has_who_compared_what(tmp_path: Path, store: SqliteStore) -> N
     pairing = paired(planned)
     [judge] = pairing.judges
     lock = lock_of(planned, "0" * 64, UsedSandbox())
-    assert lock.pairings == (pairing_lock(planned.spec, pairing),)
+    assert lock.pairings == (pairing_lock(pairing),)
     [found] = lock.pairings
     assert (found.step, found.player, found.opponent, found.swap, found.retest) == ("duel", "mine", "theirs", False, 0)
     assert found.judges == (

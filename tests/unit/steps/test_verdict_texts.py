@@ -164,7 +164,9 @@ def test_any_text_is_read_or_has_a_reason(text: str) -> None:
 
 
 @given(
-    st.dictionaries(st.text(max_size=8), st.recursive(st.none() | st.text(max_size=8) | st.integers(), st.lists)),
+    st.dictionaries(
+        st.text(max_size=8), st.none() | st.text(max_size=8) | st.lists(st.integers(), max_size=3), max_size=4
+    ),
     st.sampled_from(["A", "B", "TIE"]),
 )
 def test_any_object_with_a_winner_is_read(others: dict[str, Any], winner: str) -> None:
