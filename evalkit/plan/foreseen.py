@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from evalkit.core.expectation import ALL, OF_A_SCORE, Condition
+from evalkit.plan.needs import needs
 from evalkit.plan.planned import Foreseen
-from evalkit.spec.model import DiagnoseStep, Step
+from evalkit.spec.model import Step
 from evalkit.stats.intervals import wilson
 from evalkit.stats.paired import fewest_flips, newcombe_difference, pairs_needed, smallest_visible_difference
 from evalkit.steps.bench import Arm, Bench
@@ -21,8 +22,8 @@ def foreseen(step: Step, benches: Mapping[str, Sequence[Bench]]) -> tuple[Forese
 
 
 def _sides(step: Step, benches: Mapping[str, Sequence[Bench]], category: str) -> list[list[Arm]]:
-    """The arms that a claim is about: of a bench its own, of a comparison those of both steps."""
-    names = list(step.reads.values()) if isinstance(step, DiagnoseStep) else [step.name]
+    """The arms that a claim is about: of a bench its own, of a comparison or a judge those of both steps."""
+    names = list(needs(step)) or [step.name]
     return [[arm for bench in benches[name] for arm in bench.arms if category in (ALL, arm.category)] for name in names]
 
 

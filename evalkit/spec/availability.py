@@ -11,7 +11,7 @@ from evalkit.spec.nodes import Node, Path
 
 _VERBS = ("distil", "train")
 _STEP_KEYS = ("when", "require")
-_EXPECTING = ("bench", "compare")
+_EXPECTING = ("bench", "compare", "judge")
 _TEMPLATE = ".md.j2"
 
 

@@ -152,7 +152,8 @@ def _step(name: str, step: Json, resolve: Resolve) -> Step:
         training = TrainingFile(file, str(resolve(file)), step["by"]) if file is not None else None
         return DiagnoseStep(name=name, diagnosis=step["diagnose"], reads=reads, options=options, training=training)
     if "judge" in step:
-        return JudgeStep(name, tuple(step["judge"]), *step["of"])
+        player, opponent = step["of"]
+        return JudgeStep(name, tuple(step["judge"]), player, opponent, expect)
     return BenchStep(
         name=name,
         suite=step["bench"],

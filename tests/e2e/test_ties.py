@@ -27,7 +27,7 @@ tasks:
 judges:
   fair: {model: umpire, ask: [correctness], retest: 1.0}
 steps:
-  duel:   {judge: fair, suite: facts, between: [mine, theirs]}
+  duel:   {judge: fair, suite: facts, between: [mine, theirs], expect: {sums: {at_least: 0.5}, all: {at_least: 0.9}}}
   wobble: {diagnose: consistency, suite: facts, model: mine, policy: {temperature: 0.7, samples: 3}}
   ties:   {diagnose: ties, of: duel, consistency: wobble}
 report: {template: session, to: session.md}
@@ -94,6 +94,8 @@ def test_a_session(duel: ProjectFolder) -> None:
     assert (12, 8, 4, 12) == tuple(ties[name] for name in ("ties", "ties_both_right", "ties_both_wrong", "ties_drawn"))
     assert (8 + 4 / 3) / 12 == pytest.approx(ties["ties_share_right"])
     assert ["judged_win_wrong", "preferred_not_right"] == [one["code"] for one in found["findings"][:2]]
+    judgements = [(one["category"], one["found"], one["judgement"]) for one in found["expectations"]]
+    assert [("sums", 17 / 24, "confirmed"), ("all", 17 / 24, "refuted")] == judgements
     report = (duel.path / "session.md").read_text("utf-8")
     preferred = "**mine** is preferred to **theirs** in sums although it has fewer right answers there."
     assert f"In the eyes of the judge fair, {preferred}" in report
