@@ -21,7 +21,7 @@ def check(step: Node, at: Path, long: Node, diagnostics: Diagnostics) -> None:
             path: Path = (*at, key, category)
             if categories is not None and category not in categories:
                 node = Node(category, conditions.place)
-                message = f"no category '{category}' is asked {'here' if 'bench' in step.map else 'in both steps'}"
+                message = f"no category '{category}' is asked {'in both steps' if 'compare' in step.map else 'here'}"
                 diagnostics.unknown(node, path, message, categories, at_key=True)
             for claim, value in conditions.map.items():
                 _check_claim(step, claim, value, (*path, claim), diagnostics)

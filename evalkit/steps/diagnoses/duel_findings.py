@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evalkit.core.diagnosis import Raised
 from evalkit.core.runfolder import PairingLock
 from evalkit.core.types import Json
+from evalkit.core.verdicts import Verdict
 from evalkit.stats.paired import fewest_flips
 from evalkit.steps.diagnoses.facts import WHOLE, label
 from evalkit.steps.diagnoses.heard import Pair, named
@@ -108,7 +109,7 @@ def _bias(found: DuelFound, pairs: Sequence[Pair], lock: PairingLock) -> Iterato
         if many and place.p is not None and place.p < LEVEL and place.rate is not None:
             values: dict[str, Json] = {"judge": judge, "pairs": place.pairs, "flips": place.flips, "p": place.p}
             values |= {"share": place.rate.value, "first": place.to_first, "second": place.to_second}
-            flipped = [pair for pair in pairs if pair.verdict == "inconsistent"]
+            flipped = _said(pairs, judge, "inconsistent")
             yield Raised("position_bias", values, named(flipped), len(flipped))
     if not lock.swap and pairs:
         yield Raised("one_order", {"pairs": len(pairs)})
@@ -141,17 +142,14 @@ def _lengths(found: DuelFound) -> Iterator[Raised]:
 
 
 def _unreadable(found: DuelFound, pairs: Sequence[Pair]) -> Iterator[Raised]:
-    whole = found.overall.pooled
-    invalid = [pair for pair in pairs if pair.verdict == "invalid"]
-    if invalid and whole.invalid >= _MANY_INVALID * (whole.tally.n + whole.invalid) and whole.bounds is not None:
-        low, high = whole.bounds
-        told: dict[str, Json] = {
-            "invalid": whole.invalid,
-            "asked": whole.tally.n + whole.invalid,
-            "low": low,
-            "high": high,
-        }
-        yield Raised("many_invalid", told, named(invalid), len(invalid))
+    single = {name: found.overall.pooled for name in found.judges}
+    for judge, one in ({name: alone for name, (alone, _) in found.alone.items()} or single).items():
+        asked = one.tally.n + one.invalid
+        if one.bounds is not None and one.invalid >= _MANY_INVALID * asked:
+            low, high = one.bounds
+            invalid = _said(pairs, judge, "invalid")
+            told: dict[str, Json] = {"judge": judge, "invalid": one.invalid, "asked": asked, "low": low, "high": high}
+            yield Raised("many_invalid", told, named(invalid), len(invalid))
     for judge, given in found.ratings.items():
         if given.against >= max(2, _MANY_AGAINST * given.games):
             yield Raised("verdict_against_ratings", {"judge": judge, "against": given.against, "games": given.games})
@@ -167,3 +165,8 @@ def _unreadable(found: DuelFound, pairs: Sequence[Pair]) -> Iterator[Raised]:
                 "kappa": again.kappa,
             }
             yield Raised("judge_not_repeatable", values)
+
+
+def _said(pairs: Sequence[Pair], judge: str, verdict: Verdict) -> list[Pair]:
+    """The pairs of which one judge says so."""
+    return [pair for pair in pairs if judge in pair.opinions and pair.opinions[judge].verdict == verdict]

@@ -93,7 +93,7 @@ VALUES |= {
         "opponent": "theirs",
         "categories": [{"category": "mc", "player": 969.2, "opponent": 12.4}],
     },
-    "many_invalid": {"invalid": 4, "asked": 40, "low": 0.5, "high": 0.6},
+    "many_invalid": {"judge": "j", "invalid": 4, "asked": 40, "low": 0.5, "high": 0.6},
     "judges_disagree": {
         "one": "a", "other": "b", "n": 24, "kappa": 0.0, "observed": 0.5, "low": 0.314, "high": 0.686
     },
@@ -123,7 +123,7 @@ SAID |= {
     "length_bias": "In 45 of 45 decided pairs (100.0 %, 95 % interval 92.1 % to 100.0 %, p < 0.001) the longer answer "
     "won.",
     "lengths_far_apart": "Mean characters, mine against theirs: mc 969 against 12.",
-    "many_invalid": "4 of 40 pairs have no verdict that can be read. The score would be 50.0 % if all of them were "
+    "many_invalid": "j: 4 of 40 pairs have no verdict that can be read. The score would be 50.0 % if all of them were "
     "lost, 60.0 % if all were won.",
     "judges_disagree": "a and b say the same of 50.0 % of 24 pairs (95 % interval 31.4 % to 68.6 %); kappa is 0, below "
     "0.4.",

@@ -210,6 +210,22 @@ def test_a_panel(verdict: Build) -> None:
     ]
 
 
+def test_each_judge_of_a_panel_is_watched(verdict: Build) -> None:
+    """The majority hides one that writes nothing readable, and one that likes the first place."""
+    rows = [
+        verdict(said, id=f"i{n}", judge=judge)
+        for n in range(9)
+        for judge, said in (("a", "win"), ("b", "win"), ("c", "unread"), ("d", "win"), ("e", "first"))
+    ]
+    found = duel(rows).result()
+    assert 9.0 == found.metrics["wins"]
+    invalid, place = code(found, "many_invalid"), code(found, "position_bias")
+    assert invalid is not None
+    assert place is not None
+    assert ("c", 9, 9) == (invalid.values["judge"], invalid.values["invalid"], invalid.of_samples)
+    assert ("e", 9, 9) == (place.values["judge"], place.values["flips"], place.of_samples)
+
+
 def test_judges_that_disagree(verdict: Build) -> None:
     """One says win and loss by turns, the other by halves: they agree no more than chance. One of them knows who is
     right."""
