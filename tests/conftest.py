@@ -188,7 +188,7 @@ def reply(asked: Asked, text: str | None = None, **changes: Any) -> dict[str, An
 class ScriptedServer:
     """A server on loopback that does what the test says: `script` gets a request; None is an honest answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.script: Callable[[Asked], Scripted | None] = lambda asked: None
         self.asked: list[Asked] = []
         self._ended = threading.Event()
@@ -208,20 +208,25 @@ class ScriptedServer:
             def log_message(self, format: str, *arguments: Any) -> None:
                 """Nothing."""
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
 
     @property
+    def port(self) -> int:
+        return int(self._http.server_address[1])
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     def real(self) -> list[Asked]:
         """What was asked but for the trials before the first question."""
         return [asked for asked in self.asked if "random digits" not in asked.prompt]
 
     def close(self) -> None:
+        """As a server that dies: who is connected gets no more answers, and nobody can connect."""
         self._ended.set()
         self._http.shutdown()
         self._http.server_close()
@@ -233,6 +238,9 @@ class ScriptedServer:
         scripted = self.script(asked) or Scripted(reply(asked))
         if scripted.held:
             self._ended.wait(_HELD_S)
+        if self._ended.is_set():
+            handler.close_connection = True
+            return
         content = scripted.body if isinstance(scripted.body, bytes) else json.dumps(scripted.body).encode()
         kind = "text/html" if content.startswith(b"<") else "application/json"
         with suppress(OSError):  # who asked may be gone
@@ -247,11 +255,23 @@ class ScriptedServer:
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
+def start_server() -> Iterator[Callable[..., ScriptedServer]]:
+    """Starts servers that do what the test says, on a port of its choice."""
+    started: list[ScriptedServer] = []
+
+    def start(port: int = 0) -> ScriptedServer:
+        started.append(ScriptedServer(port))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def server(start_server: Callable[..., ScriptedServer]) -> ScriptedServer:
     """A server that does what the test says."""
-    scripted = ScriptedServer()
-    yield scripted
-    scripted.close()
+    return start_server()
 
 
 @pytest.fixture(scope="session")
