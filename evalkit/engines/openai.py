@@ -23,6 +23,7 @@ from evalkit.engines.openai_faults import Fault, Faults, Words
 from evalkit.engines.openai_line import Failure, Line, require
 from evalkit.engines.openai_probe import Probe
 from evalkit.engines.openai_settings import Settings, settings_of
+from evalkit.engines.openai_weighing import Weighing, weighing_calls
 
 _ASKING = "1"
 """Raise it when what is sent, or read of a reply, changes: what is stored of the old is then not taken for the new."""
@@ -65,11 +66,14 @@ class OpenAIAdapter:
         return None
 
     def check_weighing(self, model: Model) -> None:
-        """Raises SpecError: what a server tells of its own words is not how likely others are."""
-        raise SpecError(
-            f"model '{model.name}' is on a server, which does not say how likely given options are",
-            hint="score by the letter that is written (`by: letter`), or ask a model that is loaded here",
-        )
+        """Only a server that repeats plain text with its log-probabilities can, and nobody but the spec knows that."""
+        settings = settings_of(model)
+        if settings.options.weigh is None or settings.chat:
+            raise SpecError(
+                f"model '{model.name}' is on a server, and nothing says that it tells how likely given options are",
+                hint="for one that is asked in plain text and has `echo`, as vLLM's: chat: false and options: "
+                "{weigh: echo}; else score by the letter that is written (`by: letter`)",
+            )
 
     def check_format(self, model: Model, schemas: Sequence[str]) -> dict[str, str]:
         """The server enforces it, in OpenAI's form; each answer is checked. Plain completions have no such form."""
@@ -118,12 +122,15 @@ class OpenAIEngine:
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
         """Answers as they come; after too many failures in a row, or one that all would share, the error."""
-        calls = [call_of(self._settings, request) for request in requests]
+        weighed = [request for request in requests if request.continuations]
+        yield from self._weigh(weighed)
+        written = [request for request in requests if not request.continuations]
+        calls = [call_of(self._settings, request) for request in written]
         if self._settings.options.probe:
-            self._probe.try_out(zip(requests, calls, strict=True))
+            self._probe.try_out(zip(written, calls, strict=True))
         with closing(self._line.ask(calls)) as answers:
             for number, heard in answers:
-                request = requests[number]
+                request = written[number]
                 if isinstance(heard, Failure):
                     found: Completion | Fault = self._faults.of(heard)
                 else:
@@ -135,6 +142,33 @@ class OpenAIEngine:
                     self._faults.answered()
                     yield found
                 self._tell()
+
+    def _weigh(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
+        """One answer for each request, when all of its continuations are weighed or one cannot be."""
+        jobs = [
+            (request, place, call)
+            for request in requests
+            for place, call in enumerate(weighing_calls(self._settings, request))
+        ]
+        open_ = {request.key: Weighing(self._settings, request) for request in requests}
+        with closing(self._line.ask([call for _, _, call in jobs])) as answers:
+            for number, heard in answers:
+                request, place, _ = jobs[number]
+                weighing = open_.get(request.key)
+                if weighing is None:  # void already
+                    continue
+                fault = (
+                    self._faults.of(heard) if isinstance(heard, Failure) else weighing.add(place, heard, self._reader)
+                )
+                if fault is not None:
+                    del open_[request.key]
+                    yield Void(request.key, fault.reason, "engine")
+                    self._faults.count(fault)
+                    continue
+                self._faults.answered()
+                whole = weighing.completion()
+                if whole is not None:
+                    yield whole
 
     def close(self) -> None:
         """Nothing is open between two calls of `generate`."""

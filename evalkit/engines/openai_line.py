@@ -52,6 +52,8 @@ class Line:
 
     def ask(self, calls: Sequence[Call]) -> Generator[tuple[int, Reply | Failure], None, None]:
         """The answer to each call with its number, as they come. Closing the iterator gives up what is under way."""
+        if not calls:
+            return
         work = _Work(self._settings, self._key, calls)
         work.thread.start()
         try:

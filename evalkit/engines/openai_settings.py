@@ -45,6 +45,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     max_tokens_as: Literal["max_tokens", "max_completion_tokens"] | None = None
     answers_as: str | None = None
     prefill: Literal["whole", "rest", "continue_final_message"] | None = None
+    weigh: Literal["echo"] | None = None
     body: dict[str, Json] = {}
     revision: str | int | float | None = None
 

@@ -93,6 +93,14 @@ def test_a_server_that_is_asked_for_another_model_is_told(llama_server: str) -> 
         list(engine.generate([ask("Hello")]))
 
 
+def test_a_server_that_cannot_weigh_is_found_out(llama_server: str) -> None:
+    """It passes over `echo` and tells of its own token only."""
+    model = Model("m", "openai", {"name": "smol", "base_url": llama_server}, chat=False, options={"weigh": "echo"})
+    request = Request("k", "t", "1", Prompt(text="The capital of France is"), GREEDY, continuations=(" Paris",))
+    with closing(open_engine(model, lambda text: None)) as engine, pytest.raises(ContractError, match="ignores `echo`"):
+        list(engine.generate([request]))
+
+
 def test_a_wrong_path_is_told(llama_server: str) -> None:
     wrong = pytest.raises(PrerequisiteError, match="answered 404")
     with opened(llama_server.removesuffix("/v1") + "/nowhere") as engine, wrong:

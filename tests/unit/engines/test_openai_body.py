@@ -15,7 +15,7 @@ from evalkit.core.errors import PrerequisiteError, SpecError
 from evalkit.core.types import Completion, Json, Message, Model, Prompt, Request, SamplingParams
 from evalkit.engines.openai import ADAPTER
 from evalkit.engines.openai_body import call_of, seed_of
-from evalkit.engines.openai_settings import OPENAI_URL, settings_of
+from evalkit.engines.openai_settings import OPENAI_URL, Options, settings_of
 from evalkit.run.workers import open_engine
 
 ScriptedServer = Any  # fixtures of tests/conftest.py
@@ -246,8 +246,15 @@ def test_wrong_options_are_told(options: dict[str, Json], message: str) -> None:
 
 
 def test_what_a_server_cannot_do_is_told_before_anything_is_asked() -> None:
-    with pytest.raises(SpecError, match="does not say how likely given options are"):
+    with pytest.raises(SpecError, match="nothing says that it tells how likely given options are"):
         ADAPTER.check_weighing(model())
     with pytest.raises(SpecError, match="a server is given no `format`"):
         ADAPTER.check_format(model(chat=False), ["{}"])
     assert {"format": "response_format json_schema strict"} == ADAPTER.check_format(model(), ["{}"])
+
+
+def test_every_option_has_its_row_in_the_page() -> None:
+    """docs/servers.md."""
+    page = (Path(__file__).parents[3] / "docs" / "servers.md").read_text("utf-8")
+    rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(Options.__struct_fields__) == sorted(rows)
