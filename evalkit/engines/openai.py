@@ -104,6 +104,11 @@ def key_of(settings: Settings) -> str | None:
             f"the variable {settings.variable}, which holds the key for {settings.base_url}, is not set",
             hint=f"export {settings.variable}=... and run the same command again",
         )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise PrerequisiteError(
+            f"the variable {settings.variable} holds what no key is: spaces, line breaks or letters beyond ASCII",
+            hint="export the key alone",
+        )
     return key
 
 

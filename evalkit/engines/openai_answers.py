@@ -22,6 +22,7 @@ from evalkit.engines.openai_settings import Settings
 _SNAPSHOT = re.compile(r"-(\d{4}-\d\d-\d\d|\d{8}|\d{4})")
 """What a vendor adds to the name that was asked for: the day of the model behind it."""
 _QUOTED = 120
+_HOLDS_KEY = Fault("the server's answer holds the key that it was sent; it is not kept")
 
 
 class TokenLogprob(Struct, frozen=True):
@@ -81,7 +82,7 @@ class Reader:
         """The one choice of a sound reply by the right model."""
         said = reply.content.decode("utf-8", "replace")
         if self._words.hold_key(said):
-            return Fault("the server's answer holds the key that it was sent; it is not kept")
+            return _HOLDS_KEY
         try:
             body = msgspec.json.decode(reply.content, type=ReplyBody)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -105,6 +106,8 @@ class Reader:
         text = _text(choice)
         if isinstance(text, Fault):
             return text
+        if self._words.hold_key(text):  # written with escapes, the body did not show it
+            return _HOLDS_KEY
         usage = body.usage or Usage()
         finish_reason = self._finish(request, choice, usage)
         if isinstance(finish_reason, Fault):

@@ -18,9 +18,13 @@ from evalkit.engines.openai_line import Failure
 from evalkit.engines.openai_settings import Settings
 
 _SHOWN = 300
+_SECRET_LENGTH = 8
+"""A shorter key is a word that a server was made to want, such as EMPTY: to hide it would blot out answers."""
 _IN_A_ROW = 10
 _CONTEXT = re.compile(
-    r"context.?length|context.?size|context.?window|maximum context|too many tokens|(prompt|input) is too long", re.I
+    r"context.?length|context.?size|context.?window|maximum context|too many tokens|token count|"
+    r"(prompt|input) is too long",
+    re.I,
 )
 _FILTER = re.compile(r"content.?filter|content.?policy|content management|moderation|flagged|safety", re.I)
 _PARAMETER = re.compile(
@@ -46,7 +50,7 @@ class Words:
 
     def __init__(self, key: str | None) -> None:
         encoded = base64.b64encode(key.encode()).decode().rstrip("=") if key else ""
-        self._secrets = [secret for secret in (key, encoded) if secret]
+        self._secrets = [key, encoded] if key and len(key) >= _SECRET_LENGTH else []
 
     def hold_key(self, text: str) -> bool:
         return any(secret in text for secret in self._secrets)
@@ -104,7 +108,9 @@ class Faults:
             return Fault(told, of_item=True)
         if status in (400, 403, 422) and _FILTER.search(hints):
             return Fault(told, of_item=True)
-        if status in _STOPPING or 300 <= status < 400 or "insufficient_quota" in hints or _NO_MODEL.search(hints):
+        if status in _STOPPING or 300 <= status < 400 or "insufficient_quota" in hints:
+            raise PrerequisiteError(told, hint=self._mend(status))
+        if status < 500 and _NO_MODEL.search(hints):
             raise PrerequisiteError(told, hint=self._mend(status))
         if status in (400, 422) and (failure.param or _PARAMETER.search(hints)):
             self._refused(failure, told)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
+import sqlite3
+import subprocess
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +181,30 @@ def test_a_run_whose_server_died_goes_on(asking: ProjectFolder, start_server: Ca
     assert {"pass", "fail"} >= {row["outcome"] for row in rows}
     assert asking.evalkit("run", "s.yaml").code == 0
     assert len(second.real()) == len(asked_now)
+
+
+def test_an_interrupted_run_ends_at_once(asking: ProjectFolder, server: ScriptedServer, scripted: Vocabulary) -> None:
+    """Exit 130 in the middle of a request that is never answered; what was answered is stored."""
+    waiting = threading.Event()
+
+    def script(asked: Any) -> Any:
+        if asked in server.real() and len(server.real()) > 4:
+            waiting.set()
+            return scripted.Scripted({}, held=True)
+        return None
+
+    server.script = script
+    asking.write({"s.yaml": spec(server.url)})
+    process = subprocess.Popen(
+        asking.command("run", "s.yaml"), cwd=asking.path, env=asking.env, stderr=subprocess.PIPE, text=True
+    )
+    assert waiting.wait(120)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    with closing(sqlite3.connect(asking.path / ".evalkit" / "store.db")) as store:
+        assert 4 == store.execute("select count(*) from completions").fetchone()[0]
 
 
 def seed_and_prompt(asked: Any) -> tuple[str, int]:

@@ -177,6 +177,24 @@ class TestKey:
             ADAPTER.open(model(key="${env:SOME_KEY}"), lambda text: None)
         assert "export SOME_KEY=" in caught.value.hint
 
+    @pytest.mark.parametrize("value", ["two words", "sk-1\nsk-2", "schlüssel"])
+    def test_one_that_can_be_none_is_told_and_not_shown(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+        monkeypatch.setenv("SOME_KEY", value)
+        with pytest.raises(PrerequisiteError, match="holds what no key is") as caught:
+            ADAPTER.open(model(key="${env:SOME_KEY}"), lambda text: None)
+        assert value not in f"{caught.value} {caught.value.hint}"
+
+    def test_a_short_one_is_no_secret(
+        self, server: ScriptedServer, scripted: Vocabulary, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Servers of one's own often want any word."""
+        monkeypatch.setenv("SOME_KEY", "EMPTY")
+        server.script = lambda asked: scripted.Scripted(scripted.reply(asked, "The list is EMPTY."))
+        source = model(server.url, key="${env:SOME_KEY}", probe=False)
+        with closing(open_engine(source, lambda text: None)) as engine:
+            (answer,) = engine.generate([ask(SamplingParams())])
+        assert isinstance(answer, Completion)
+
     @pytest.mark.parametrize("key", ["sk-1234567890abcdef", "${env:A} ${env:B}", "${SOME_KEY}", "${env:}"])
     def test_a_literal_one_is_refused_and_not_shown(self, key: str) -> None:
         with pytest.raises(SpecError) as caught:

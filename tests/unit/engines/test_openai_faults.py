@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -39,7 +40,8 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_thread_stays() -> Any:
     yield
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("evalkit-openai")] == []
+    ours = ("evalkit-openai", "AnyIO", "asyncio")
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith(ours)] == []
 
 
 def answers(server: ScriptedServer, *requests: Request, **options: Json) -> list[Completion | Void]:
@@ -92,6 +94,10 @@ ALONE: dict[str, tuple[Make, str]] = {
     "short": (
         lambda s, a: s.Scripted(s.reply(a, "two words", finish_reason="length")),
         "the server ended the answer after 2 of 32 tokens",
+    ),
+    "its key, escaped": (
+        lambda s, a: s.Scripted(json.dumps(s.reply(a, f"Bearer {KEY}")).replace("-", "\\u002d").encode()),
+        "holds the key that it was sent",
     ),
     "its key": (lambda s, a: s.Scripted(s.reply(a, f"Bearer {KEY}")), "holds the key that it was sent"),
 }
