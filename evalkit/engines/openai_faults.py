@@ -46,7 +46,8 @@ class Fault(Struct, frozen=True):
 
 
 class Words:
-    """What a server says, fit to be told: in one line, not too long, and never with the key that it was sent."""
+    """What a server says, fit to be told: in one line that moves no cursor, not too long, never with the key that it
+    was sent."""
 
     def __init__(self, key: str | None) -> None:
         encoded = base64.b64encode(key.encode()).decode().rstrip("=") if key else ""
@@ -58,6 +59,7 @@ class Words:
     def told(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
         text = " ".join(text.split())
         return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 

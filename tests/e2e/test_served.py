@@ -165,7 +165,7 @@ def test_a_run_whose_server_died_goes_on(asking: ProjectFolder, start_server: Ca
             first.close()
 
     first.script = script
-    asking.write({"s.yaml": spec(first.url)})
+    asking.write({"s.yaml": spec(first.url, concurrency=1)})
     done = asking.evalkit("run", "s.yaml")
     assert done.code == 4
     assert f"the server {first.url} cannot be reached" in done.err
@@ -194,7 +194,7 @@ def test_an_interrupted_run_ends_at_once(asking: ProjectFolder, server: Scripted
         return None
 
     server.script = script
-    asking.write({"s.yaml": spec(server.url)})
+    asking.write({"s.yaml": spec(server.url, concurrency=1)})
     process = subprocess.Popen(
         asking.command("run", "s.yaml"), cwd=asking.path, env=asking.env, stderr=subprocess.PIPE, text=True
     )
@@ -204,7 +204,8 @@ def test_an_interrupted_run_ends_at_once(asking: ProjectFolder, server: Scripted
     assert process.returncode == 130, said
     assert "Traceback" not in said
     with closing(sqlite3.connect(asking.path / ".evalkit" / "store.db")) as store:
-        assert 4 == store.execute("select count(*) from completions").fetchone()[0]
+        count = store.execute("select count(*) from completions").fetchone()[0]
+    assert count in (3, 4)  # the fourth answer may have come just when the signal did
 
 
 def seed_and_prompt(asked: Any) -> tuple[str, int]:

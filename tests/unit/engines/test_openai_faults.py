@@ -72,6 +72,10 @@ ALONE: dict[str, tuple[Make, str]] = {
         lambda s, a: s.Scripted({"error": {"message": "flagged", "code": "content_policy_violation"}}, 400),
         "the server answered 400: flagged",
     ),
+    "control characters": (
+        lambda s, a: s.Scripted({"error": {"message": "red \x1b[31m\r\n\x00line" + "x" * 500}}, 500),
+        "the server answered 500: red [31m line" + "x" * 287 + "…",
+    ),
     "html": (lambda s, a: s.Scripted(b"<html>Bad gateway</html>", 502), "502: <html>Bad gateway</html>"),
     "html as an answer": (lambda s, a: s.Scripted(b"<html>Log in</html>"), "cannot be read"),
     "truncated json": (lambda s, a: s.Scripted(b'{"choices": [{"mess'), "cannot be read"),
