@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import importlib
 import threading
-from collections.abc import Generator, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from evalkit.core.errors import PrerequisiteError
 from evalkit.core.types import Json
@@ -26,11 +28,11 @@ _NO_KEY = "none"
 
 
 class Reply(Struct, frozen=True):
-    """What came back, the bytes that had gone out, and the time between: of the attempt that was answered."""
+    """What came back, the bytes that had gone out, and this answer's share of the time (`Shares`)."""
 
     content: bytes
     sent: bytes
-    seconds: float
+    seconds: float = 0.0
 
 
 class Failure(Struct, frozen=True):
@@ -41,6 +43,35 @@ class Failure(Struct, frozen=True):
     status: int = 0
     code: str = ""
     param: str = ""
+
+
+class Shares:
+    """The time that passes, divided among the requests that are under way: their shares make up the time in which any
+    was. So tokens a second and the cost of an hour do not depend on how many are asked at a time."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._since = now()
+        self._running = 0
+        self._each = 0.0
+        """The share of a request that had been under way from the beginning."""
+
+    def enter(self) -> float:
+        """A request goes out; what it gets is for `leave`."""
+        self._go_on()
+        self._running += 1
+        return self._each
+
+    def leave(self, begun: float) -> float:
+        """It is answered: its share in seconds."""
+        self._go_on()
+        self._running -= 1
+        return self._each - begun
+
+    def _go_on(self) -> None:
+        now = self._now()
+        self._each += (now - self._since) / self._running if self._running else 0.0
+        self._since = now
 
 
 class Line:
@@ -71,6 +102,7 @@ class _Work:
         self._settings = settings
         self._key = key
         self._calls = calls
+        self._shares = Shares()
         self._begun = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -107,7 +139,10 @@ class _Work:
 
     async def _ask_some(self, client: Json, waiting: Iterator[tuple[int, Call]]) -> None:
         for number, call in waiting:
-            self.heard.put((number, await _ask(client, call)))
+            begun = self._shares.enter()
+            heard = await _ask(client, call)
+            seconds = self._shares.leave(begun)
+            self.heard.put((number, replace(heard, seconds=seconds) if isinstance(heard, Reply) else heard))
 
 
 async def _ask(client: Json, call: Call) -> Reply | Failure:
@@ -129,7 +164,7 @@ async def _ask(client: Json, call: Call) -> Reply | Failure:
     except openai.APIConnectionError as error:
         return _unanswered(error)
     response = raw.http_response
-    return Reply(response.content, response.request.content, response.elapsed.total_seconds())
+    return Reply(response.content, response.request.content)
 
 
 def _unanswered(error: Exception) -> Failure:

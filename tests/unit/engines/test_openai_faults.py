@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evalkit.core.errors import ContractError, PrerequisiteError
 from evalkit.core.types import Completion, Json, Message, Model, Prompt, Request, SamplingParams, Void
+from evalkit.engines.openai_line import Shares
 from evalkit.run.workers import open_engine
 
 pytest.importorskip("openai")
@@ -331,6 +335,40 @@ def test_tokens_are_unknown_where_the_server_does_not_say(server: ScriptedServer
     assert isinstance(answer, Completion)
     assert (answer.prompt_tokens, answer.completion_tokens) == (None, None)
     assert (answer.seconds or 0) > 0
+
+
+def test_seconds_are_shares_of_the_time(server: ScriptedServer) -> None:
+    """However many are under way: together they are no longer than it took."""
+    started = time.monotonic()
+    found = answers(server, *(ask(item) for item in range(24)), concurrency=12)
+    took = time.monotonic() - started
+    shares = [answer.seconds for answer in found if isinstance(answer, Completion) and answer.seconds is not None]
+    assert len(shares) == 24
+    assert min(shares) > 0
+    assert sum(shares) <= took
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1, max_size=8))
+def test_shares_make_up_the_time_in_which_any_request_was_under_way(requests: list[tuple[float, float]]) -> None:
+    """Their sum is the length of the union of the intervals."""
+    spans = [(begin, begin + length) for begin, length in requests]
+    clock = [0.0]
+    shares = Shares(lambda: clock[0])
+    begun: dict[int, float] = {}
+    total = 0.0
+    begins = [(begin, 0, number) for number, (begin, _) in enumerate(spans)]
+    ends = [(end, 1, number) for number, (_, end) in enumerate(spans)]
+    for at, leaves, number in sorted(begins + ends):
+        clock[0] = at
+        if leaves:
+            total += shares.leave(begun[number])
+        else:
+            begun[number] = shares.enter()
+    union, reached = 0.0, 0.0
+    for begin, end in sorted(spans):
+        union += max(0.0, end - max(begin, reached))
+        reached = max(reached, end)
+    assert union == pytest.approx(total, abs=1e-9)
 
 
 def test_log_probabilities(server: ScriptedServer, scripted: Vocabulary) -> None:
