@@ -41,6 +41,7 @@ class TransformersAdapter:
 
     isolated = True
     recorded = False
+    remote = False
 
     def fingerprint(self, model: Model) -> Fingerprint:
         """Weights, tokenizer, template, adapter, library versions, dtype and kind of device.
