@@ -35,6 +35,7 @@ class OpenAIAdapter:
 
     isolated = False
     recorded = False
+    remote = True
 
     def fingerprint(self, model: Model) -> Fingerprint:
         """Address, name and what is sent besides prompt and sampling. What the server runs behind them it cannot
@@ -176,7 +177,8 @@ class OpenAIEngine:
                     yield whole
 
     def close(self) -> None:
-        """Nothing is open between two calls of `generate`."""
+        """Ask nothing more; what was asked and not answered is given up."""
+        self._line.close()
 
     def _tell(self) -> None:
         """What the server says it runs, when it says something new: it is no part of a key, and worth a line."""

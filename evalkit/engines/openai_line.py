@@ -80,12 +80,13 @@ class Line:
     def __init__(self, settings: Settings, key: str | None) -> None:
         self._settings = settings
         self._key = key
+        self._work: _Work | None = None
 
     def ask(self, calls: Sequence[Call]) -> Generator[tuple[int, Reply | Failure], None, None]:
         """The answer to each call with its number, as they come. Closing the iterator gives up what is under way."""
         if not calls:
             return
-        work = _Work(self._settings, self._key, calls)
+        work = self._work = _Work(self._settings, self._key, calls)
         work.thread.start()
         try:
             for _ in calls:
@@ -95,6 +96,11 @@ class Line:
                 yield number, heard
         finally:
             work.stop()
+
+    def close(self) -> None:
+        """Give up what is under way, also where an error keeps the iterator alive."""
+        if self._work is not None:
+            self._work.stop()
 
 
 class _Work:

@@ -403,6 +403,18 @@ def test_closing_gives_up_what_is_under_way(server: ScriptedServer, scripted: Vo
         found.close()  # type: ignore[attr-defined]
 
 
+def test_a_closed_engine_asks_nothing_more(server: ScriptedServer) -> None:
+    """Also while somebody holds on to its answers, as the traceback of an error does."""
+    engine = open_engine(model(server, concurrency=1), lambda text: None)
+    found = engine.generate([ask(item) for item in range(500)])
+    next(found)
+    engine.close()
+    asked = len(server.asked)
+    assert asked < 500
+    assert [thread for thread in threading.enumerate() if thread.name == "evalkit-openai"] == []
+    assert found is not None
+
+
 def test_what_the_server_calls_its_set_up_is_told_once(server: ScriptedServer, scripted: Vocabulary) -> None:
     notes: list[str] = []
     server.script = lambda asked: scripted.Scripted(scripted.reply(asked, system_fingerprint="fp_1"))
