@@ -208,6 +208,24 @@ def test_an_interrupted_run_ends_at_once(asking: ProjectFolder, server: Scripted
     assert count in (3, 4)  # the fourth answer may have come just when the signal did
 
 
+def test_a_budget_ends_it_before_more_is_spent(asking: ProjectFolder, server: ScriptedServer) -> None:
+    """A token for a dollar: exit 4 with what was paid for, and no request beyond; with more of it the run goes on."""
+    written = json.loads(spec(server.url))
+    written["models"]["it"]["price"] = {"input_mtok": 1_000_000, "output_mtok": 1_000_000}
+    written["budget"] = {"usd": 250}
+    asking.write({"s.yaml": json.dumps(written, indent=1)})
+    done = asking.evalkit("run", "s.yaml")
+    assert done.code == 4
+    assert "the budget is spent" in done.err
+    paid = len(server.real())
+    assert 0 < paid < 2 * ITEMS
+    done = asking.evalkit("run", "s.yaml", "--set", "budget.usd=10000", "--out", "more")
+    assert done.code == 0, done.err
+    assert 2 * ITEMS == len(server.real())
+    [rows] = (asking.path / "more").glob("*/samples.jsonl")
+    assert {12.0} == {json.loads(line)["usd"] for line in rows.read_text().splitlines()}
+
+
 def seed_and_prompt(asked: Any) -> tuple[str, int]:
     return asked.prompt, asked.body["seed"]
 
