@@ -39,11 +39,17 @@ def _python() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    for name, needed in (("torch", True), ("transformers", True), ("huggingface_hub", False), ("peft", False)):
+    for name, needed in (
+        ("torch", True),
+        ("transformers", True),
+        ("huggingface_hub", False),
+        ("peft", False),
+        ("openai", False),
+    ):
         try:
             yield Check(name, True, version(name), needed=needed)
         except PackageNotFoundError:
-            extra = {"huggingface_hub": "hub", "peft": "train"}.get(name, "transformers")
+            extra = {"huggingface_hub": "hub", "peft": "train", "openai": "openai"}.get(name, "transformers")
             yield Check(name, False, "not installed", f"pip install 'evalkit-spec[{extra}]'", needed)
 
 

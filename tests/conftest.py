@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -125,6 +130,160 @@ def private_docker() -> Iterator[PrivateDocker]:
     finally:
         private.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+WORDS = ("ash", "birch", "cedar", "dune", "elm", "fern", "glade", "heath", "iris", "juniper", "kelp", "larch", "moss")
+_HELD_S = 60
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that a scripted server got."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+    @property
+    def prompt(self) -> str:
+        """All that was asked, as one text."""
+        return self.body.get("prompt") or "\n".join(message["content"] for message in self.body["messages"])
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """What a scripted server does: answers so; `held`, not before the test ends; `dripping`, a byte now and then until
+    it ends; `cut`, not more than so many bytes."""
+
+    body: Any
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    held: bool = False
+    dripping: bool = False
+    cut: int | None = None
+
+
+def words_of(asked: Asked, *, noise: str = "") -> str:
+    """The answer of a server that does as it is told: the same for the same prompt, and seed where it draws."""
+    body = asked.body
+    one = body.get("temperature", 1) == 0 or body.get("top_k") == 1 or body.get("top_p", 1) < 0.01
+    one = one or body.get("min_p") == 1.0
+    drawn = random.Random(f"{asked.prompt}/{None if one else body.get('seed', random.random())}/{noise}")
+    words = [drawn.choice(WORDS) for _ in range(8)]
+    return " ".join(words if body.get("repetition_penalty", 1) == 1 else dict.fromkeys(words))
+
+
+def reply(asked: Asked, text: str | None = None, **changes: Any) -> dict[str, Any]:
+    """A sound reply. `changes` are to the choice, but for `model`, `usage`, `choices` and `system_fingerprint`."""
+    text = words_of(asked) if text is None else text
+    said: dict[str, Any] = (
+        {"message": {"role": "assistant", "content": text}} if "messages" in asked.body else {"text": text}
+    )
+    outer = {name: changes.pop(name) for name in ("model", "usage", "choices", "system_fingerprint") if name in changes}
+    choice = {"index": 0, "finish_reason": "stop", **said, **changes}
+    usage = {"prompt_tokens": len(asked.prompt.split()), "completion_tokens": len(text.split())}
+    return {"id": "x", "object": "o", "model": asked.body["model"], "choices": [choice], "usage": usage, **outer}
+
+
+class ScriptedServer:
+    """A server on loopback that does what the test says: `script` gets a request; None is an honest answer."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.script: Callable[[Asked], Scripted | None] = lambda asked: None
+        self.asked: list[Asked] = []
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            timeout = _HELD_S
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer._answer(
+                    self, Asked(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+                )
+
+            def log_message(self, format: str, *arguments: Any) -> None:
+                """Nothing."""
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        return int(self._http.server_address[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def real(self) -> list[Asked]:
+        """What was asked but for the trials before the first question."""
+        return [asked for asked in self.asked if "random digits" not in asked.prompt]
+
+    def close(self) -> None:
+        """As a server that dies: who is connected gets no more answers, and nobody can connect."""
+        self._ended.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    def _answer(self, handler: BaseHTTPRequestHandler, asked: Asked) -> None:
+        with self._lock:
+            self.asked.append(asked)
+        scripted = self.script(asked) or Scripted(reply(asked))
+        if scripted.held:
+            self._ended.wait(_HELD_S)
+        if self._ended.is_set():
+            handler.close_connection = True
+            return
+        content = scripted.body if isinstance(scripted.body, bytes) else json.dumps(scripted.body).encode()
+        kind = "text/html" if content.startswith(b"<") else "application/json"
+        with suppress(OSError):  # who asked may be gone
+            handler.send_response(scripted.status)
+            for name, value in {"Content-Type": kind, "Content-Length": str(len(content)), **scripted.headers}.items():
+                handler.send_header(name, value)
+            handler.end_headers()
+            while scripted.dripping and not self._ended.wait(0.02):
+                handler.wfile.write(b" ")
+            handler.wfile.write(content[: scripted.cut])
+            handler.close_connection = scripted.cut is not None
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., ScriptedServer]]:
+    """Starts servers that do what the test says, on a port of its choice."""
+    started: list[ScriptedServer] = []
+
+    def start(port: int = 0) -> ScriptedServer:
+        started.append(ScriptedServer(port))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def server(start_server: Callable[..., ScriptedServer]) -> ScriptedServer:
+    """A server that does what the test says."""
+    return start_server()
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Any:
+    """The vocabulary of scripts: `Scripted`, `reply`, `words_of`."""
+    return _Vocabulary
+
+
+class _Vocabulary:
+    Scripted = Scripted
+    reply = staticmethod(reply)
+    words_of = staticmethod(words_of)
 
 
 @pytest.hookimpl(wrapper=True)

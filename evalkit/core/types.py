@@ -79,8 +79,8 @@ class SamplingParams(Struct, frozen=True):
 class Model(Struct, frozen=True):
     """A model as the spec names it, in long form.
 
-    `source` has exactly one of `embedded`, `hub` (with `revision`), `path` or, for recorded answers,
-    `file` (with `fields`; a list of files is several runs). `options` are the engine's own keys.
+    `source` has exactly one of `embedded`, `hub` (with `revision`), `path`, for recorded answers `file` (with `fields`;
+    a list is several runs), for a server `name` (with `base_url`, `key`). `options` are the engine's own keys.
     """
 
     name: str

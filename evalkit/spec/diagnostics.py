@@ -21,6 +21,11 @@ Severity = Literal["error", "warning"]
 LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _WIDEST_EXCERPT = 100
 _WIDEST_LIST = 90
+_SECRETS = (
+    re.compile(r"""(?P<before>\bkey['"]?\s*[:=]\s*['"]?)(?!\$\{)(?P<secret>[^\s'",}\]]{6,})"""),
+    re.compile(r"""(?P<before>\bbase_url\b.*?://)(?P<secret>[^\s'"/@]+)(?=@)"""),
+    re.compile(r"""(?P<before>\bbase_url\b[^\s?#]*\s*[:=]\s*[^\s?#]*[?#])(?P<secret>[^\s'",}\]]+)"""),
+)
 _BIDI = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
@@ -137,6 +142,13 @@ def _count(number: int, noun: str) -> str:
     return "" if not number else f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def without_secrets(row: str) -> str:
+    """A line of a spec with asterisks where a key, or the password of an address, stands in it by mistake."""
+    for pattern in _SECRETS:
+        row = pattern.sub(lambda match: f"{match['before']}{'*' * len(match['secret'])}", row)
+    return row
+
+
 def _block(found: Diagnostic, sources: Mapping[str, str]) -> list[str]:
     place = f":{found.line}:{found.column}" if found.line else ""
     code = f" [{found.code}]" if found.code else ""
@@ -197,7 +209,8 @@ def _width(text: str) -> int:
 
 
 def _excerpt(row: str, start: int, length: int) -> tuple[str, str]:
-    """The line, cut around the marked part where it is long, and the carets under it."""
+    """The line, cut around the marked part where it is long, and the carets under it. Keys in it are not shown."""
+    row = without_secrets(row)
     start = min(start, len(row))
     end = min(max(start + length, start + 1), max(len(row), start + 1))
     left, right = 0, len(row)

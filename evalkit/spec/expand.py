@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from evalkit.core.types import Json
-from evalkit.spec import expand_diagnoses, expand_judges, expand_sweeps
+from evalkit.spec import expand_diagnoses, expand_judges, expand_sweeps, servers
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnosis_keys import TRAINING
 from evalkit.spec.diagnostics import did_you_mean
@@ -135,10 +135,11 @@ class _Expander:
         entries |= {key: self._moved(key, child) for key, child in node.map.items()}
         if "hub" in entries:
             entries.setdefault("revision", default("main"))
-        return _with_defaults(Node(entries, node.place), {} if "file" in entries else _MODEL_DEFAULTS)
+        elsewhere = "file" in entries or engine == "openai"
+        return _with_defaults(Node(entries, node.place), {} if elsewhere else _MODEL_DEFAULTS)
 
     def _check_sources(self, node: Node, given: list[str], path: NodePath) -> None:
-        if not given:
+        if not given and not any(key in node.map for key in servers.KEYS):
             message = "a model needs one of `embedded`, `hub`, `path`, `file`"
             self._diagnostics.error(node.place, path, message, hint="say where the weights are", at_key=True)
         for key in given[1:]:

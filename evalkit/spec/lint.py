@@ -1,6 +1,6 @@
 """Warnings about what is allowed and probably not meant. Each has a code that `# evalkit: ignore[W001]` silences.
 
-W001  a hub revision that can move
+W001  a hub revision, or a model on a server (`servers.py`), that can move
 W002  a number written as text
 W003  several samples that will all be the same
 W004  best-of-n of candidates that will mostly be the same
@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 
 from evalkit.core.types import Json
-from evalkit.spec import circular, judging, pairings, scalars
+from evalkit.spec import circular, judging, pairings, scalars, servers
 from evalkit.spec.diagnostics import LINE_BREAK, Diagnostic, Diagnostics
 from evalkit.spec.nodes import Node, Path, walk
 from evalkit.spec.references import used_names
@@ -51,6 +51,7 @@ def lint(written: Node, long: Node, diagnostics: Diagnostics) -> None:
     _movable_packages(long, diagnostics)
     _unread_files(long, diagnostics)
     judging.lint(long, diagnostics)
+    servers.lint(long, diagnostics)
     pairings.lint(long, diagnostics)
     budget = long.map["void_budget"]
     if budget.content > _LARGE_VOID_BUDGET:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evalkit.spec import diagnosis_keys, diagnosis_reads, expectations, judging, pairings, routes
+from evalkit.spec import diagnosis_keys, diagnosis_reads, expectations, judging, pairings, routes, servers
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
@@ -41,6 +41,7 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
     judging.check(long, models, diagnostics)
     pairings.check(long, judging.named(long), diagnostics)
     routes.check(long, models, diagnostics)
+    servers.check(long, diagnostics)
     _check_data(steps, diagnostics)
     diagnosis_keys.check(steps, diagnostics)
     diagnosis_reads.check(long, diagnostics)

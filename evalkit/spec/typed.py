@@ -31,7 +31,7 @@ from evalkit.spec.model import (
 Resolve = Callable[[str], Path]
 """A relative path of the long form → where the file lies."""
 
-_SOURCE = ("embedded", "hub", "revision", "path", "file", "fields")
+_SOURCE = ("embedded", "hub", "revision", "path", "file", "fields", "name", "base_url", "key")
 _PATHS = ("path", "file")
 
 

@@ -78,8 +78,35 @@ def transformers() -> Iterator[Subject]:
     engine.close()
 
 
-@pytest.fixture(params=["replay", pytest.param("transformers", marks=pytest.mark.model)])
+@pytest.fixture(scope="module")
+def openai(llama_server: str) -> Iterator[Subject]:
+    """The same model behind a real server, llama.cpp's."""
+    model = Model("served", "openai", {"name": "smol", "base_url": llama_server}, options={"logprobs": True})
+    engine = open_engine(model, lambda text: None)
+    yield Subject(engine, replace(ask(0, text="long " * 9000), key="impossible"), replace(weigh(0), key="impossible"))
+    engine.close()
+
+
+_WEIGHING = ["replay", pytest.param("transformers", marks=pytest.mark.model)]
+_SERVED = pytest.param("openai", marks=pytest.mark.model)
+
+
+@pytest.fixture(params=[*_WEIGHING, _SERVED])
 def subject(request: pytest.FixtureRequest) -> Subject:
+    found: Subject = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(params=_WEIGHING)
+def weighing(request: pytest.FixtureRequest) -> Subject:
+    """An engine that can weigh; the others refuse before anything is asked."""
+    found: Subject = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(params=["transformers", "openai"])
+def generating(request: pytest.FixtureRequest) -> Subject:
+    """An engine that makes its answers itself."""
     found: Subject = request.getfixturevalue(request.param)
     return found
 
@@ -147,31 +174,31 @@ def test_nothing_asked_is_nothing_answered(subject: Subject) -> None:
     assert list(subject.engine.generate([])) == []
 
 
-def test_likelihoods_are_one_for_each_continuation(subject: Subject) -> None:
+def test_likelihoods_are_one_for_each_continuation(weighing: Subject) -> None:
     """In the order that was asked for; nothing is written, and no sampling parameter is claimed."""
-    answer = answers(subject, weigh(0))[weigh(0).key]
+    answer = answers(weighing, weigh(0))[weigh(0).key]
     assert len(OPTIONS) == len(answer.likelihoods)
     assert ("", None) == (answer.text, answer.effective)
     assert answer.finish_reason in ("weighed", "recorded")
     assert max(known.logprob for known in answer.likelihoods) == answer.likelihoods[0].logprob
 
 
-def test_company_does_not_change_likelihoods(subject: Subject) -> None:
+def test_company_does_not_change_likelihoods(weighing: Subject) -> None:
     """Alone, with others, with answers to be written in the same call: the same to 1e-3."""
     requests = [weigh(item) for item in range(len(QUESTIONS))]
-    together = answers(subject, ask(1), *requests, ask(0, DRAWN))
+    together = answers(weighing, ask(1), *requests, ask(0, DRAWN))
     for request in requests:
-        alone = answers(subject, request)[request.key].likelihoods
+        alone = answers(weighing, request)[request.key].likelihoods
         assert [known.logprob for known in alone] == pytest.approx(
             [known.logprob for known in together[request.key].likelihoods], abs=1e-3
         )
-    assert together[ask(1).key].text == texts(subject, ask(1))[ask(1).key]
+    assert together[ask(1).key].text == texts(weighing, ask(1))[ask(1).key]
 
 
-def test_what_cannot_be_weighed_is_void_alone(subject: Subject) -> None:
+def test_what_cannot_be_weighed_is_void_alone(weighing: Subject) -> None:
     """Nothing is cut to make it fit; the others are weighed."""
-    found = {answer.key: answer for answer in subject.engine.generate([weigh(1), subject.unweighable, weigh(2)])}
-    void = found[subject.unweighable.key]
+    found = {answer.key: answer for answer in weighing.engine.generate([weigh(1), weighing.unweighable, weigh(2)])}
+    void = found[weighing.unweighable.key]
     assert isinstance(void, Void)
     assert void.reason
     assert isinstance(found[weigh(1).key], Completion)
@@ -179,50 +206,53 @@ def test_what_cannot_be_weighed_is_void_alone(subject: Subject) -> None:
 
 
 @pytest.mark.model
-class TestTransformers:
+class TestGenerating:
     """What only an engine that generates can be asked."""
 
-    def test_the_answer_makes_sense(self, transformers: Subject) -> None:
+    def test_the_answer_makes_sense(self, generating: Subject) -> None:
         """The chat template is on: the model answers instead of going on with the question."""
-        assert "5" in texts(transformers, ask(0))[ask(0).key]
+        assert "5" in texts(generating, ask(0))[ask(0).key]
 
-    def test_seeds_decide(self, transformers: Subject) -> None:
+    def test_seeds_decide(self, generating: Subject) -> None:
         """Another seed is another answer; a greedy one does not change."""
         other = replace(DRAWN, seed=8)
-        assert texts(transformers, ask(3, DRAWN))[ask(3, DRAWN).key] != texts(transformers, ask(3, other)).popitem()[1]
-        assert (
-            texts(transformers, ask(3))[ask(3).key] == texts(transformers, ask(3, replace(GREEDY, seed=8))).popitem()[1]
-        )
+        assert texts(generating, ask(3, DRAWN))[ask(3, DRAWN).key] != texts(generating, ask(3, other)).popitem()[1]
+        assert texts(generating, ask(3))[ask(3).key] == texts(generating, ask(3, replace(GREEDY, seed=8))).popitem()[1]
 
-    def test_max_tokens_and_finish_reason(self, transformers: Subject) -> None:
+    def test_max_tokens_and_finish_reason(self, generating: Subject) -> None:
         """`length` when the limit cut it, `stop` when the model ended; counts say the same."""
-        short = answers(transformers, ask(1, replace(GREEDY, max_tokens=4)))[ask(1).key]
+        short = answers(generating, ask(1, replace(GREEDY, max_tokens=4)))[ask(1).key]
         assert (short.finish_reason, short.completion_tokens) == ("length", 4)
-        ended = answers(transformers, ask(0, replace(GREEDY, max_tokens=60)))[ask(0).key]
+        ended = answers(generating, ask(0, replace(GREEDY, max_tokens=60)))[ask(0).key]
         assert ended.finish_reason == "stop"
         assert 1 < (ended.completion_tokens or 0) < 60
 
-    def test_stop_strings(self, transformers: Subject) -> None:
+    def test_stop_strings(self, generating: Subject) -> None:
         """Cut before the first one, wherever tokens begin and end."""
-        whole = texts(transformers, ask(1))[ask(1).key]
+        whole = texts(generating, ask(1))[ask(1).key]
         stop = whole[3:12]
-        cut = answers(transformers, ask(1, replace(GREEDY, stop=("never", stop))))[ask(1).key]
+        cut = answers(generating, ask(1, replace(GREEDY, stop=("never", stop))))[ask(1).key]
         assert (whole[: whole.index(stop)], "stop") == (cut.text, cut.finish_reason)
 
-    def test_what_is_measured_is_there(self, transformers: Subject) -> None:
+    def test_what_is_measured_is_there(self, generating: Subject) -> None:
         """Tokens, time, log-probability and the digest of the rendered prompt."""
-        answer = answers(transformers, ask(0, DRAWN))[ask(0, DRAWN).key]
-        other = answers(transformers, ask(1, DRAWN))[ask(1, DRAWN).key]
+        answer = answers(generating, ask(0, DRAWN))[ask(0, DRAWN).key]
+        other = answers(generating, ask(1, DRAWN))[ask(1, DRAWN).key]
         assert len(answer.prompt_sha256) == 64
         assert answer.prompt_sha256 != other.prompt_sha256
         assert (answer.prompt_tokens or 0) > len(QUESTIONS[0].split())
         assert (answer.seconds or 0) > 0
         assert -10 < (answer.mean_logprob or 0) < 0
 
-    def test_a_bare_text_is_continued(self, transformers: Subject) -> None:
+    def test_a_bare_text_is_continued(self, generating: Subject) -> None:
         """No template, and the space that begins the continuation is kept."""
         request = replace(ask(0), prompt=Prompt(text="The capital of France is"))
-        assert " Paris" in texts(transformers, request)[request.key]
+        assert " Paris" in texts(generating, request)[request.key]
+
+
+@pytest.mark.model
+class TestTransformers:
+    """What only an engine that loads the model can be asked."""
 
     def test_tokens_are_counted_as_the_model_sees_them(self, transformers: Subject) -> None:
         """The parent's count, without the model library, is the worker's."""
