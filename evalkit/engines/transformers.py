@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -21,6 +19,7 @@ from evalkit.engines import chat, device, weights
 from evalkit.engines.batching import Budget, Group, questions
 from evalkit.engines.enforced import check_enforced
 from evalkit.engines.grammar import GRAMMAR_VERSION
+from evalkit.fetch.interpreters import importable, installed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +46,7 @@ class TransformersAdapter:
 
         A library that is not installed yet is part of it as such: a plan can be made before the large downloads.
         """
-        versions = {name: _version(name) or "not installed" for name in ("torch", "transformers")}
+        versions = {name: _version(name, model.python) or "not installed" for name in ("torch", "transformers")}
         _options(model)
         place, made_of = device.resolve(model), weights.describe(model)
         parts = {
@@ -60,7 +59,10 @@ class TransformersAdapter:
             "device": place.kind,
         }
         if model.adapter is not None:
-            parts |= {"adapter": weights.adapter_digest(model.adapter), "peft": _version("peft") or "not installed"}
+            parts |= {
+                "adapter": weights.adapter_digest(model.adapter),
+                "peft": _version("peft", model.python) or "not installed",
+            }
         return Fingerprint("transformers", parts)
 
     def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
@@ -88,10 +90,10 @@ class TransformersAdapter:
 
     def check_format(self, model: Model, schemas: Sequence[str]) -> dict[str, str]:
         """The version of xgrammar, and of how it is used here; a schema that it would only obey in part is an error."""
-        _require("xgrammar")
+        _require("xgrammar", model.python)
         for schema in schemas:
             check_enforced(schema)
-        return {"xgrammar": _version("xgrammar") or "", "grammar": GRAMMAR_VERSION}
+        return {"xgrammar": _version("xgrammar", model.python) or "", "grammar": GRAMMAR_VERSION}
 
     def batched(self, model: Model, answers: int) -> Model:
         return replace(model, options={**model.options, "rows": answers})
@@ -231,17 +233,15 @@ def _quiet() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package) if find_spec(package) is not None else None
-    except PackageNotFoundError:
-        return None
+def _version(package: str, python: str | None = None) -> str | None:
+    return importable(package) if python is None else installed(python, package)
 
 
-def _require(package: str) -> None:
-    if _version(package) is None:
+def _require(package: str, python: str | None = None) -> None:
+    if _version(package, python) is None:
         extra = _EXTRAS.get(package, "transformers")
-        raise PrerequisiteError(f"the package {package} is not installed", hint=f"pip install 'evalkit-spec[{extra}]'")
+        hint = f"pip install 'evalkit-spec[{extra}]'" if python is None else f"{python} -m pip install {package}"
+        raise PrerequisiteError(f"the package {package} is not installed", hint=hint)
 
 
 def _options(model: Model) -> dict[str, int]:

@@ -14,9 +14,14 @@ _LENGTH = struct.Struct(">I")
 
 
 class Open(Struct, frozen=True, tag=True):
-    """Load this model; answered by Ready or Failed."""
+    """Load this model; answered by Ready or Failed.
+
+    `adapter` is the place of the engine's adapter (`module:object`): entry points are this environment's, and another
+    interpreter does not know them. Empty: look the engine's name up.
+    """
 
     model: Model
+    adapter: str = ""
 
 
 class Generate(Struct, frozen=True, tag=True):

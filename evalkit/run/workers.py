@@ -10,7 +10,6 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections import Counter
@@ -23,6 +22,7 @@ from evalkit.core.errors import ContractError, EvalkitError
 from evalkit.core.keys import decisive
 from evalkit.core.ports import Engine, EngineAdapter, Notify
 from evalkit.core.types import Completion, Model, Request, Void
+from evalkit.fetch import interpreters
 from evalkit.run import frames
 
 _REQUESTS_A_FRAME = 256
@@ -154,7 +154,7 @@ class IsolatedEngine:
     def __init__(self, model: Model, notify: Notify, start: Callable[[], Channel] | None = None) -> None:
         self.model = model
         self.notify = notify
-        self._start = start or Worker
+        self._start = start or (lambda: Worker(model.python))
         self._worker: Channel | None = None
         self._deaths: list[str] = []
 
@@ -196,7 +196,8 @@ class IsolatedEngine:
     def _ready(self) -> Channel:
         if self._worker is None:
             self._worker = self._start()
-            self._worker.send(frames.Open(self.model))
+            place = registry.place("engines", self.model.engine) if self.model.python is not None else ""
+            self._worker.send(frames.Open(self.model, place))
             while not isinstance(self._hear(self._worker), frames.Ready):
                 pass
         return self._worker
@@ -225,13 +226,16 @@ class IsolatedEngine:
 
 
 class Worker:
-    """The process behind an isolated engine, and its log file.
+    """The process behind an isolated engine, and its log file; `python` is the interpreter where it is not this one.
 
     It is started from a thread that lives as long as it does: Linux sends the signal of a dead parent when the starting
     *thread* ends, and the caller's thread may end early.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, python: str | None = None) -> None:
+        self._command = [*interpreters.command(python, "evalkit.run.worker"), str(os.getpid())]
+        self._environment = dict(os.environ) if python is None else interpreters.environment()
+        self._environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         descriptor, name = tempfile.mkstemp(prefix="evalkit-worker-", suffix=".log")
         self._log = Path(name)
         self._started = threading.Event()
@@ -279,11 +283,9 @@ class Worker:
         self._log.unlink(missing_ok=True)
 
     def _keep(self, log: int) -> None:
-        command = [sys.executable, "-P", "-m", "evalkit.run.worker", str(os.getpid())]
-        environment = {**os.environ, "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=self._environment
             )
         except OSError as error:
             self._failure = error

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from evalkit.core.errors import PrerequisiteError
@@ -39,6 +40,8 @@ class FakeAdapter:
         notify("opening the fake")
         if model.source.get("open") == "fails":
             raise PrerequisiteError("the fake is missing", hint="install the fake", where="fake.py")
+        if model.source.get("behaviour") == "tells_where":
+            notify(f"{sys.executable} {'with' if find_spec('pytest') else 'without'} pytest")
         return FakeEngine(model)
 
 
