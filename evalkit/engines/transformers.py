@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from evalkit.core.digest import digest_text
 from evalkit.core.errors import EvalkitError, PrerequisiteError, SpecError
-from evalkit.core.ports import Notify, Rendered
-from evalkit.core.types import Completion, Fingerprint, Json, Model, Prompt, Request, Void
-from evalkit.engines import chat, device, weights
+from evalkit.core.ports import Notify
+from evalkit.core.types import Completion, Fingerprint, Json, Model, Request, Void
+from evalkit.engines import device, weights
 from evalkit.engines.batching import Budget, Group, questions
 from evalkit.engines.enforced import check_enforced
+from evalkit.engines.folder import FolderAdapter, chats
 from evalkit.engines.grammar import GRAMMAR_VERSION
 from evalkit.fetch.interpreters import importable, installed
 
@@ -35,11 +35,8 @@ _EXTRAS = {"peft": "train", "xgrammar": "structured"}
 _GIB = 1 << 30
 
 
-class TransformersAdapter:
+class TransformersAdapter(FolderAdapter):
     """Registered as `transformers`."""
-
-    isolated = True
-    recorded = False
 
     def fingerprint(self, model: Model) -> Fingerprint:
         """Weights, tokenizer, template, adapter, library versions, dtype and kind of device.
@@ -54,7 +51,7 @@ class TransformersAdapter:
             "sampler": _SAMPLER,
             "weights": made_of.identity,
             "tokenizer": made_of.tokenizer,
-            "chat": str(_chats(model, made_of)).lower(),
+            "chat": str(chats(model, made_of)).lower(),
             "dtype": place.dtype,
             "device": place.kind,
         }
@@ -64,29 +61,6 @@ class TransformersAdapter:
                 "peft": _version("peft", model.python) or "not installed",
             }
         return Fingerprint("transformers", parts)
-
-    def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
-        made_of = weights.describe(model)
-        if made_of.folder is None:
-            return None
-        return chat.count_tokens(made_of.folder, prompts, _chats(model, made_of))
-
-    def rendered(self, model: Model, prompt: Prompt) -> Rendered | None:
-        """By the tokenizer's own files; None before an embedded model was converted."""
-        made_of = weights.describe(model)
-        if made_of.folder is None:
-            return None
-        asks_chat = _chats(model, made_of)
-        counted = chat.count_tokens(made_of.folder, [prompt], asks_chat)
-        template = chat.template_text(made_of.folder) if asks_chat and prompt.text is None else None
-        return Rendered(
-            text=chat.rendered(made_of.folder, prompt, asks_chat),
-            tokens=counted[0] if counted is not None else None,
-            template_sha256=None if template is None else digest_text(template),
-        )
-
-    def check_weighing(self, model: Model) -> None:
-        """Every model that is loaded here can."""
 
     def check_format(self, model: Model, schemas: Sequence[str]) -> dict[str, str]:
         """The version of xgrammar, and of how it is used here; a schema that it would only obey in part is an error."""
@@ -251,12 +225,6 @@ def _options(model: Model) -> dict[str, int]:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise SpecError(f"model '{model.name}': option {name} must be a positive number", hint=_OPTIONS[name])
     return dict(model.options)
-
-
-def _chats(model: Model, made_of: weights.Weights) -> bool:
-    if model.chat and not made_of.has_template:
-        raise SpecError(f"model '{model.name}' has no chat template", hint="leave `chat` out, or add a template")
-    return made_of.has_template and model.chat is not False
 
 
 ADAPTER = TransformersAdapter()
