@@ -14,6 +14,7 @@ from evalkit.fetch.interpreters import installed
 
 _DTYPES = ("float32", "bfloat16", "float16")
 _DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/usr/lib/wsl/lib/libcuda.so.1")
+_GIB = 1 << 30
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -63,3 +64,13 @@ def usable_cores() -> int:
     except (OSError, ValueError):
         return cores
     return cores if quota == "max" else max(1, min(cores, math.ceil(int(quota) / int(period))))
+
+
+def available_bytes() -> int:
+    """Memory that can be had without swapping, as the system estimates it; 4 GiB where it does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            fields = dict(line.split(":", 1) for line in lines)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return 4 * _GIB

@@ -151,19 +151,9 @@ def budget_for(loaded: Json, options: dict[str, int]) -> Budget:
     if loaded.device.type == "cuda":
         room, rows, prefill = int(torch.cuda.mem_get_info(loaded.device)[0] * 0.6), 256, 32768
     else:
-        room, rows, prefill = min(4 * _GIB, _available_bytes() // 3), 64, 4096
+        room, rows, prefill = min(4 * _GIB, device.available_bytes() // 3), 64, 4096
     tokens = options.get("tokens", max(1, room // token_bytes))
     return Budget(rows=options.get("rows", rows), tokens=tokens, prefill=prefill)
-
-
-def _available_bytes() -> int:
-    """Memory that can be had without swapping, as the system estimates it; 4 GiB where it does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            fields = dict(line.split(":", 1) for line in lines)
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 4 * _GIB
 
 
 def _load(folder: Path, model: Model, place: device.Placement) -> tuple[Json, Json]:
