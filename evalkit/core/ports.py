@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -56,6 +56,15 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class SummedUp(Protocol):
+    """An engine that can say how it worked: start-up, caches, what it had to do twice. No number of a report is it."""
+
+    def summary(self) -> str:
+        """One sentence about everything since it was opened; it is told when the engine is closed."""
+        ...
 
 
 class EngineAdapter(Protocol):

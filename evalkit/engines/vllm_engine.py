@@ -84,7 +84,10 @@ class VllmEngine:
         try:
             for key, (ids, sampling) in asked.items():
                 prompt = TokensPrompt(prompt_token_ids=list(ids))
-                self.engine.add_request(key, prompt, sampling, lora_request=self.lora)
+                try:
+                    self.engine.add_request(key, prompt, sampling, lora_request=self.lora)
+                except _refusals() as error:
+                    raise _refused(error, sampling) from error
                 unfinished.add(key)
             before = time.perf_counter()
             while self.engine.has_unfinished_requests():
@@ -103,14 +106,11 @@ class VllmEngine:
 
     def _write(self, rows: dict[str, _Row]) -> Iterator[Completion | Void]:
         asked = {key: (row.group.ids, row.sampling) for key, row in rows.items()}
-        try:
-            for key, output, seconds in self.turn(asked):
-                row = rows[key]
-                row.take(output.outputs[0], seconds)
-                if output.finished:
-                    yield self._answer(row, output.outputs[0])
-        except ValueError as error:  # vLLM's word for a request that it refuses
-            raise _refused(error) from error
+        for key, output, seconds in self.turn(asked):
+            row = rows[key]
+            row.take(output.outputs[0], seconds)
+            if output.finished:
+                yield self._answer(row, output.outputs[0])
 
     def _answer(self, row: _Row, output: Json) -> Completion | Void:
         request, wanted = row.request, row.sampling.max_tokens
@@ -189,7 +189,7 @@ def parameters(request: Request, prompt: str, stop_ids: frozenset[int]) -> Json:
             structured_outputs=None if schema is None else StructuredOutputsParams(json=schema),
             skip_clone=True,
         )
-    except ValueError as error:
+    except _refusals() as error:
         raise _refused(error) from error
 
 
@@ -214,11 +214,20 @@ def effective(request: Request, prompt: str, theirs: Json) -> SamplingParams:
     )
 
 
-def _refused(error: ValueError) -> SpecError:
+def _refusals() -> tuple[type[Exception], ...]:
+    """How vLLM says that it will not do what a request asks: of older versions a ValueError."""
+    from vllm import exceptions
+
+    return (ValueError, *(found for found in [getattr(exceptions, "VLLMClientError", None)] if found is not None))
+
+
+def _refused(error: Exception, sampling: Json = None) -> SpecError:
     said = str(error).strip().splitlines()[0]
-    return SpecError(
-        f"vLLM refuses the request: {said:.300}", hint="change the sampling parameters or the `format` of the policy"
-    )
+    form = getattr(sampling, "structured_outputs", None)
+    if form is not None and form.json is not None:
+        message = f"xgrammar makes no grammar of the `format` {form.json:.120}: {said:.200}"
+        return SpecError(message, hint="simplify the schema: docs/tasks.md says what a format may hold")
+    return SpecError(f"vLLM refuses the request: {said:.300}", hint="change the sampling parameters of the policy")
 
 
 def _lora(model: Model) -> Json:

@@ -54,7 +54,9 @@ class Voided(Struct, frozen=True, tag=True):
 
 
 class Done(Struct, frozen=True, tag=True):
-    """Every request of the last Generate was answered."""
+    """Every request of the last Generate was answered. `summary` is what the engine says of its work until now."""
+
+    summary: str = ""
 
 
 class Failed(Struct, frozen=True, tag=True):

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from evalkit.core import registry
 from evalkit.core.errors import EvalkitError
-from evalkit.core.ports import Engine, EngineAdapter
+from evalkit.core.ports import Engine, EngineAdapter, SummedUp
 from evalkit.core.types import Completion, Request
 from evalkit.run import frames
 
@@ -58,7 +58,7 @@ def serve(inbox: SimpleQueue[frames.ToWorker], out: BinaryIO) -> None:
                 if message.last and engine is not None:
                     batch, wanted = wanted, []
                     _generate(engine, batch, out)
-                    frames.write(out, frames.Done())
+                    frames.write(out, frames.Done(_summary(engine)))
             else:
                 break
         except EvalkitError as error:
@@ -78,6 +78,11 @@ def _open(message: frames.Open, out: BinaryIO) -> Engine:
 def _generate(engine: Engine, requests: list[Request], out: BinaryIO) -> None:
     for answer in engine.generate(requests):
         frames.write(out, frames.Answer(answer) if isinstance(answer, Completion) else frames.Voided(answer))
+
+
+def _summary(engine: Engine) -> str:
+    """A sentence for the record of the run, where the engine has one to say."""
+    return engine.summary() if isinstance(engine, SummedUp) else ""
 
 
 def _read(stream: BinaryIO, inbox: SimpleQueue[frames.ToWorker]) -> None:

@@ -157,6 +157,7 @@ class IsolatedEngine:
         self._start = start or (lambda: Worker(model.python))
         self._worker: Channel | None = None
         self._deaths: list[str] = []
+        self._summary = ""
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
         """As the port says; a request whose answer was lost with two workers is Void."""
@@ -180,7 +181,11 @@ class IsolatedEngine:
             yield from (Void(key, reason, "engine") for key in pending)
 
     def close(self) -> None:
+        """End the worker; what its engine says of its work is told now."""
         self._drop(kill=False)
+        if self._summary:
+            self.notify(self._summary)
+            self._summary = ""
 
     def _ask(self, requests: list[Request]) -> Iterator[Completion | Void]:
         worker = self._ready()
@@ -192,6 +197,7 @@ class IsolatedEngine:
                 yield message.completion
             elif isinstance(message, frames.Voided):
                 yield message.void
+        self._summary = message.summary
 
     def _ready(self) -> Channel:
         if self._worker is None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import pytest
 from msgspec import Struct
@@ -24,6 +24,7 @@ QUESTIONS = (
 GREEDY = SamplingParams(max_tokens=16)
 DRAWN = SamplingParams(temperature=1.0, top_p=0.95, top_k=50, max_tokens=16, seed=7)
 SAMPLES = 3
+GENERATING = ["transformers", *(["vllm"] if os.environ.get("EVALKIT_VLLM_PYTHON") else [])]
 SMOL = Model("smol", "transformers", {"embedded": "smollm2-135m"})
 
 
@@ -66,22 +67,24 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     engine.close()
 
 
-@pytest.fixture(scope="module")
-def transformers() -> Iterator[Subject]:
-    if find_spec("torch") is None or find_spec("transformers") is None:
-        pytest.skip("torch and transformers are not installed")
-    engine = open_engine(SMOL, lambda text: None)
-    long = Prompt(text="long " * 9000)
-    yield Subject(
-        engine, replace(ask(0, text="long " * 9000), key="impossible"), replace(weigh(0, prompt=long), key="impossible")
-    )
-    engine.close()
+def subject_of(engine: Engine) -> Subject:
+    """An engine that generates, and what is too long for its model."""
+    text = "long " * 9000
+    impossible = replace(ask(0, text=text), key="impossible")
+    return Subject(engine, impossible, replace(weigh(0, prompt=Prompt(text=text)), key="impossible"))
 
 
-@pytest.fixture(params=["replay", pytest.param("transformers", marks=pytest.mark.model)])
+@pytest.fixture
+def written(writing: Engine) -> Subject:
+    return subject_of(writing)
+
+
+@pytest.fixture(params=["replay", *(pytest.param(name, marks=pytest.mark.model) for name in GENERATING)])
 def subject(request: pytest.FixtureRequest) -> Subject:
-    found: Subject = request.getfixturevalue(request.param)
-    return found
+    if request.param == "replay":
+        found: Subject = request.getfixturevalue("replay")
+        return found
+    return subject_of(request.getfixturevalue(f"{request.param}_engine"))
 
 
 def answers(subject: Subject, *requests: Request) -> dict[str, Completion]:
@@ -178,62 +181,59 @@ def test_what_cannot_be_weighed_is_void_alone(subject: Subject) -> None:
     assert isinstance(found[weigh(2).key], Completion)
 
 
-@pytest.mark.model
-class TestTransformers:
+class TestWriting:
     """What only an engine that generates can be asked."""
 
-    def test_the_answer_makes_sense(self, transformers: Subject) -> None:
+    def test_the_answer_makes_sense(self, written: Subject) -> None:
         """The chat template is on: the model answers instead of going on with the question."""
-        assert "5" in texts(transformers, ask(0))[ask(0).key]
+        assert "5" in texts(written, ask(0))[ask(0).key]
 
-    def test_seeds_decide(self, transformers: Subject) -> None:
+    def test_seeds_decide(self, written: Subject) -> None:
         """Another seed is another answer; a greedy one does not change."""
         other = replace(DRAWN, seed=8)
-        assert texts(transformers, ask(3, DRAWN))[ask(3, DRAWN).key] != texts(transformers, ask(3, other)).popitem()[1]
-        assert (
-            texts(transformers, ask(3))[ask(3).key] == texts(transformers, ask(3, replace(GREEDY, seed=8))).popitem()[1]
-        )
+        assert texts(written, ask(3, DRAWN))[ask(3, DRAWN).key] != texts(written, ask(3, other)).popitem()[1]
+        assert texts(written, ask(3))[ask(3).key] == texts(written, ask(3, replace(GREEDY, seed=8))).popitem()[1]
 
-    def test_max_tokens_and_finish_reason(self, transformers: Subject) -> None:
+    def test_max_tokens_and_finish_reason(self, written: Subject) -> None:
         """`length` when the limit cut it, `stop` when the model ended; counts say the same."""
-        short = answers(transformers, ask(1, replace(GREEDY, max_tokens=4)))[ask(1).key]
+        short = answers(written, ask(1, replace(GREEDY, max_tokens=4)))[ask(1).key]
         assert (short.finish_reason, short.completion_tokens) == ("length", 4)
-        ended = answers(transformers, ask(0, replace(GREEDY, max_tokens=60)))[ask(0).key]
+        ended = answers(written, ask(0, replace(GREEDY, max_tokens=60)))[ask(0).key]
         assert ended.finish_reason == "stop"
         assert 1 < (ended.completion_tokens or 0) < 60
 
-    def test_stop_strings(self, transformers: Subject) -> None:
+    def test_stop_strings(self, written: Subject) -> None:
         """Cut before the first one, wherever tokens begin and end."""
-        whole = texts(transformers, ask(1))[ask(1).key]
+        whole = texts(written, ask(1))[ask(1).key]
         stop = whole[3:12]
-        cut = answers(transformers, ask(1, replace(GREEDY, stop=("never", stop))))[ask(1).key]
+        cut = answers(written, ask(1, replace(GREEDY, stop=("never", stop))))[ask(1).key]
         assert (whole[: whole.index(stop)], "stop") == (cut.text, cut.finish_reason)
 
-    def test_what_is_measured_is_there(self, transformers: Subject) -> None:
+    def test_what_is_measured_is_there(self, written: Subject) -> None:
         """Tokens, time, log-probability and the digest of the rendered prompt."""
-        answer = answers(transformers, ask(0, DRAWN))[ask(0, DRAWN).key]
-        other = answers(transformers, ask(1, DRAWN))[ask(1, DRAWN).key]
+        answer = answers(written, ask(0, DRAWN))[ask(0, DRAWN).key]
+        other = answers(written, ask(1, DRAWN))[ask(1, DRAWN).key]
         assert len(answer.prompt_sha256) == 64
         assert answer.prompt_sha256 != other.prompt_sha256
         assert (answer.prompt_tokens or 0) > len(QUESTIONS[0].split())
         assert (answer.seconds or 0) > 0
         assert -10 < (answer.mean_logprob or 0) < 0
 
-    def test_a_bare_text_is_continued(self, transformers: Subject) -> None:
+    def test_a_bare_text_is_continued(self, written: Subject) -> None:
         """No template, and the space that begins the continuation is kept."""
         request = replace(ask(0), prompt=Prompt(text="The capital of France is"))
-        assert " Paris" in texts(transformers, request)[request.key]
+        assert " Paris" in texts(written, request)[request.key]
 
-    def test_tokens_are_counted_as_the_model_sees_them(self, transformers: Subject) -> None:
+    def test_tokens_are_counted_as_the_model_sees_them(self, written: Subject) -> None:
         """The parent's count, without the model library, is the worker's."""
         from evalkit.engines.transformers import ADAPTER
 
         requests = [*(ask(item) for item in range(len(QUESTIONS))), replace(ask(0), key="t", prompt=Prompt(text="a b"))]
-        found = answers(transformers, *requests)
+        found = answers(written, *requests)
         counted = ADAPTER.count_tokens(SMOL, [request.prompt for request in requests])
         assert [found[request.key].prompt_tokens for request in requests] == counted
 
-    def test_a_begun_answer_is_continued(self, transformers: Subject) -> None:
+    def test_a_begun_answer_is_continued(self, written: Subject) -> None:
         """The model goes on in the middle of its answer; the parent renders and counts what the worker does."""
         from evalkit.core.digest import digest_text
         from evalkit.engines import weights
@@ -244,7 +244,7 @@ class TestTransformers:
             (Message("user", "What is the capital of France?"), Message("assistant", "The capital city is"))
         )
         request = replace(ask(0), key="begun", prompt=prompt)
-        answer = answers(transformers, request)["begun"]
+        answer = answers(written, request)["begun"]
         assert answer.text.startswith(" Paris")
         assert [answer.prompt_tokens] == ADAPTER.count_tokens(SMOL, [prompt])
         folder = weights.describe(SMOL).folder
@@ -253,16 +253,16 @@ class TestTransformers:
         assert text.endswith("<|im_start|>assistant\nThe capital city is")
         assert answer.prompt_sha256 == digest_text(text)
 
-    def test_stop_strings_end_a_continued_text(self, transformers: Subject) -> None:
+    def test_stop_strings_end_a_continued_text(self, written: Subject) -> None:
         """As in a chat: cut before the first one."""
-        whole = texts(transformers, replace(ask(0), key="w", prompt=Prompt(text="1, 2, 3, 4,")))["w"]
+        whole = texts(written, replace(ask(0), key="w", prompt=Prompt(text="1, 2, 3, 4,")))["w"]
         stop = whole[4:7]
         request = replace(ask(0, replace(GREEDY, stop=(stop,))), key="c", prompt=Prompt(text="1, 2, 3, 4,"))
-        cut = answers(transformers, request)["c"]
+        cut = answers(written, request)["c"]
         assert (whole[: whole.index(stop)], "stop") == (cut.text, cut.finish_reason)
 
     @pytest.mark.parametrize("chat", [False, True], ids=["text", "chat"])
-    def test_likelihoods_are_those_of_the_model(self, transformers: Subject, chat: bool) -> None:
+    def test_likelihoods_are_those_of_the_model(self, written: Subject, chat: bool) -> None:
         """Prompt and continuation encoded as one and run through the model plainly give the same, to 1e-3."""
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -279,7 +279,7 @@ class TestTransformers:
             text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         options = ("Paris", "a banana", "London, of course")
         request = weigh(0, options, prompt)
-        found = answers(transformers, request)[request.key].likelihoods
+        found = answers(written, request)[request.key].likelihoods
         context = tokenizer(text.rstrip(), add_special_tokens=not chat)["input_ids"]
         for option, known in zip(options, found, strict=True):
             ids = tokenizer(text + option, add_special_tokens=not chat)["input_ids"]
@@ -288,15 +288,15 @@ class TestTransformers:
             expected = sum(float(logprobs[spot - 1, ids[spot]]) for spot in range(len(context), len(ids)))
             assert (expected, len(ids) - len(context)) == (pytest.approx(known.logprob, abs=1e-3), known.tokens)
 
-    def test_an_empty_prompt_is_weighed(self, transformers: Subject) -> None:
+    def test_an_empty_prompt_is_weighed(self, written: Subject) -> None:
         """The model's first token stands for it, and a continuation has all of its tokens."""
         request = weigh(0, ("The", "Xyzzy plugh"), Prompt(text=""))
-        first, second = answers(transformers, request)[request.key].likelihoods
+        first, second = answers(written, request)[request.key].likelihoods
         assert first.tokens == 1
         assert first.logprob > second.logprob
 
-    def test_a_continuation_without_tokens_is_void(self, transformers: Subject) -> None:
+    def test_a_continuation_without_tokens_is_void(self, written: Subject) -> None:
         """It would be certain, and always win."""
-        (void,) = transformers.engine.generate([weigh(0, (" Paris", ""))])
+        (void,) = written.engine.generate([weigh(0, (" Paris", ""))])
         assert isinstance(void, Void)
         assert void.reason == "the continuation '' has no tokens of its own"
