@@ -57,6 +57,9 @@ class VllmAdapter(FolderAdapter):
             parts["adapter"] = weights.adapter_digest(model.adapter)
         return Fingerprint("vllm", parts)
 
+    def check_weighing(self, model: Model) -> None:
+        vllm_options.check_weighing(model)
+
     def check_format(self, model: Model, schemas: Sequence[str]) -> dict[str, str]:
         """The version of xgrammar there, and the form of the JSON; a schema that it would only obey in part is an
         error."""

@@ -33,7 +33,10 @@ class VllmEngine:
         from vllm import EngineArgs, LLMEngine
 
         started = time.perf_counter()
-        self.engine: Json = LLMEngine.from_engine_args(EngineArgs(**engine_arguments(model, folder, dtype, options)))
+        arguments = engine_arguments(model, folder, dtype, options)
+        if "lora_target_modules" not in EngineArgs.__dataclass_fields__:  # older versions wrap every layer
+            arguments.pop("lora_target_modules", None)
+        self.engine: Json = LLMEngine.from_engine_args(EngineArgs(**arguments))
         self.started_s = time.perf_counter() - started
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.chat = getattr(tokenizer, "chat_template", None) is not None and model.chat is not False

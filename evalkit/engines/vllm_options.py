@@ -92,13 +92,41 @@ def engine_arguments(model: Model, folder: Path, dtype: str, options: Options) -
         "quantization": options.quantization,
     }
     if model.adapter is not None:
-        found |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": reserved_rank(Path(model.adapter))}
+        found |= {
+            "enable_lora": True,
+            "max_loras": 1,
+            "max_lora_rank": reserved_rank(model.adapter),
+            "lora_target_modules": adapted_modules(model.adapter),
+        }
     return {name: value for name, value in found.items() if value is not None}
 
 
-def reserved_rank(adapter: Path) -> int:
+def adapted_modules(adapter: str) -> list[str] | None:
+    """The layers that an adapter changes, by the ends of their names; None where its config does not list them.
+
+    vLLM wraps no others. A wrapped last layer is none too many: vLLM 0.32 ends with a shape error when it is asked for
+    log-probabilities of prompts there, whether the adapter changes it or not.
+    """
+    found = _adapter_config(adapter).get("target_modules")
+    return sorted(found) if isinstance(found, list) else None
+
+
+def check_weighing(model: Model) -> None:
+    """Raises SpecError where the adapter reaches the last layer, or may."""
+    if model.adapter is None:
+        return
+    modules = adapted_modules(model.adapter)
+    if modules is None or "lm_head" in modules:
+        raise SpecError(
+            f"model '{model.name}': vLLM cannot weigh continuations with an adapter that changes lm_head"
+            + ("" if modules else ", and this one does not list what it changes"),
+            hint="use engine: transformers for this task",
+        )
+
+
+def reserved_rank(adapter: str) -> int:
     """The smallest rank vLLM can reserve that holds every layer of an adapter. Raises SpecError for one above all."""
-    config = json.loads((adapter.expanduser() / "adapter_config.json").read_text("utf-8"))
+    config = _adapter_config(adapter)
     rank = max([config.get("r") or 1, *(config.get("rank_pattern") or {}).values()])
     found = next((known for known in _RANKS if known >= rank), None)
     if found is None:
@@ -106,6 +134,11 @@ def reserved_rank(adapter: Path) -> int:
             f"the adapter {adapter} has rank {rank}, vLLM takes up to {_RANKS[-1]}",
             hint="use engine: transformers, or merge the adapter",
         )
+    return found
+
+
+def _adapter_config(adapter: str) -> dict[str, Json]:
+    found: dict[str, Json] = json.loads((Path(adapter).expanduser() / "adapter_config.json").read_text("utf-8"))
     return found
 
 

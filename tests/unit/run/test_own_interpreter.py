@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import venv
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,16 +26,10 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+def python(tmp_path_factory: pytest.TempPathFactory, own_environment: Callable[..., Path]) -> str:
     """The interpreter of an environment with what evalkit needs and the fake's module, without metadata of either."""
     folder = tmp_path_factory.mktemp("own")
-    venv.EnvBuilder(symlinks=True).create(folder)
-    place = Path(folder, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
-    for name in ("msgspec", "filelock", "platformdirs", "jinja2", "markupsafe"):
-        found = find_spec(name)
-        assert found is not None
-        assert found.origin is not None
-        (place / name).symlink_to(Path(found.origin).parent)
+    place = own_environment(folder, "msgspec", "filelock", "platformdirs", "jinja2", "markupsafe")
     (place / "fake_engine.py").symlink_to(PLUGIN / "fake_engine.py")
     return str(folder / "bin" / "python")
 
