@@ -116,6 +116,15 @@ class EngineAdapter(Protocol):
         ...
 
 
+@runtime_checkable
+class Replicated(Protocol):
+    """An EngineAdapter that may want several workers for one model."""
+
+    def replicas(self, model: Model) -> Sequence[Model]:
+        """The model as each worker opens it: one of them, or one for each device or group of devices."""
+        ...
+
+
 class Sandbox(Protocol):
     """A pool of places where programs run. Thread-safe."""
 

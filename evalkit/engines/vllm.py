@@ -73,6 +73,10 @@ class VllmAdapter(FolderAdapter):
     def batched(self, model: Model, answers: int) -> Model:
         return replace(model, options={**model.options, "rows": answers})
 
+    def replicas(self, model: Model) -> list[Model]:
+        """One for each of `data_parallel`. Raises SpecError for options that are wrong."""
+        return vllm_options.replicas(model, vllm_options.read(model), on_cuda=device.resolve(model).kind == "cuda")
+
     def open(self, model: Model, notify: Notify) -> Engine:
         """Load the model. Raises PrerequisiteError where vLLM, a device or the weights fail."""
         options, place = vllm_options.read(model), device.resolve(model)
@@ -139,14 +143,20 @@ def _set_up(options: Options, place: device.Placement) -> None:
     for name, value in chosen.items():
         os.environ.setdefault(name, value)
     os.environ["VLLM_BATCH_INVARIANT"] = "1" if options.batch_invariant else "0"
-    if ":" in place.device:
-        number = int(place.device.partition(":")[2])
-        shown = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
-        if shown and number >= len(shown):
-            raise PrerequisiteError(
-                f"there is no device {place.device}", hint="see CUDA_VISIBLE_DEVICES, or set device: cuda"
-            )
-        os.environ["CUDA_VISIBLE_DEVICES"] = shown[number] if shown else str(number)
+    if place.kind == "cuda":
+        _choose_devices(options.devices or tuple(int(one) for one in place.device.split(":")[1:]))
+
+
+def _choose_devices(numbers: Sequence[int]) -> None:
+    """Let vLLM see these devices only, of those that the user lets this process see."""
+    shown = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
+    if shown and any(number >= len(shown) for number in numbers):
+        raise PrerequisiteError(
+            f"there is no device {max(numbers)} among CUDA_VISIBLE_DEVICES={','.join(shown)}",
+            hint="show more devices, or lower tensor_parallel or data_parallel",
+        )
+    if numbers:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(shown[number] if shown else str(number) for number in numbers)
 
 
 def _check_usable(place: device.Placement) -> None:

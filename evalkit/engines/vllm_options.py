@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from evalkit.core.errors import SpecError
 from evalkit.core.types import Json, Model
@@ -21,14 +22,16 @@ _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a spec may say. None leaves the choice to vLLM.
 
-    `rows`: answers at a time. `gpu_memory`: the share of a GPU's memory that vLLM takes. `max_model_len`: the context,
-    where the model's own is more than memory holds. `quantization` is for weights that are quantized while they are
-    loaded; a quantized checkpoint says so itself.
+    `rows`: answers at a time. `data_parallel`: how many times the model is loaded, each time by a process of its own,
+    on `tensor_parallel` devices; `devices` are their numbers, by default from 0. `gpu_memory`: the share of a GPU's
+    memory that vLLM takes. `max_model_len`: the context, where the model's own is more than memory holds.
+    `quantization` is for weights that are quantized while they are loaded; a quantized checkpoint says so itself.
     """
 
     rows: int | None = None
     tensor_parallel: int = 1
     data_parallel: int = 1
+    devices: tuple[int, ...] = ()
     gpu_memory: float | None = None
     max_model_len: int | None = None
     quantization: str | None = None
@@ -63,15 +66,27 @@ def read(model: Model) -> Options:
         bad = "gpu_memory"
     if bad is not None:
         raise SpecError(f"model '{model.name}': option {bad} cannot be {model.options[bad]}", hint=_HINT)
-    if options.data_parallel > 1:
+    wanted = options.tensor_parallel * options.data_parallel
+    if options.devices and len(options.devices) != wanted:
         raise SpecError(
-            f"model '{model.name}': data_parallel above 1 is not yet available",
-            hint="start one run for each GPU with --only, or use tensor_parallel",
+            f"model '{model.name}': {len(options.devices)} devices for tensor_parallel {options.tensor_parallel} times "
+            f"data_parallel {options.data_parallel}",
+            hint="name as many as the two make, or leave `devices` out",
         )
     return options
 
 
 _HINT = "rows, tensor_parallel, max_model_len are counts from 1, gpu_memory is a share above 0 up to 1"
+
+
+def replicas(model: Model, options: Options, *, on_cuda: bool) -> list[Model]:
+    """The model as each process loads it: with its own devices where there are any."""
+    if options.data_parallel == 1:
+        return [model]
+    each, shared = options.tensor_parallel, {**model.options, "data_parallel": 1}
+    devices = options.devices or tuple(range(each * options.data_parallel))
+    own = [list(devices[number * each : (number + 1) * each]) for number in range(options.data_parallel)]
+    return [replace(model, options=shared | ({"devices": some} if on_cuda else {})) for some in own]
 
 
 def engine_arguments(model: Model, folder: Path, dtype: str, options: Options) -> dict[str, Json]:

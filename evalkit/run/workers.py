@@ -20,10 +20,11 @@ from typing import IO, Protocol
 from evalkit.core import errors, registry
 from evalkit.core.errors import ContractError, EvalkitError
 from evalkit.core.keys import decisive
-from evalkit.core.ports import Engine, EngineAdapter, Notify
+from evalkit.core.ports import Engine, EngineAdapter, Notify, Replicated
 from evalkit.core.types import Completion, Model, Request, Void
 from evalkit.fetch import interpreters
 from evalkit.run import frames
+from evalkit.run.fleet import Fleet
 
 _REQUESTS_A_FRAME = 256
 _DEATHS_ALLOWED = 1
@@ -38,7 +39,9 @@ def open_engine(model: Model, notify: Notify) -> Engine:
     """The engine for a model; nothing is loaded before the first request."""
     adapter: EngineAdapter = registry.load("engines", model.engine)
     if adapter.isolated:
-        return CheckedEngine(IsolatedEngine(model, notify), recorded=adapter.recorded)
+        replicas = adapter.replicas(model) if isinstance(adapter, Replicated) else (model,)
+        inner = Fleet(replicas, notify, IsolatedEngine) if len(replicas) > 1 else IsolatedEngine(replicas[0], notify)
+        return CheckedEngine(inner, recorded=adapter.recorded)
     return CheckedEngine(_LazyEngine(lambda: adapter.open(model, notify)), recorded=adapter.recorded)
 
 
@@ -164,7 +167,7 @@ class IsolatedEngine:
         pending = {request.key: request for request in requests}
         complete = False
         try:
-            while pending and len(self._deaths) <= _DEATHS_ALLOWED:
+            while pending and not self.spent:
                 try:
                     for answer in self._ask(list(pending.values())):
                         pending.pop(answer.key, None)
@@ -176,9 +179,14 @@ class IsolatedEngine:
         finally:
             if not complete:  # an error, or the caller lost interest: the worker is in the middle of something
                 self._drop(kill=True)
-        if len(self._deaths) > _DEATHS_ALLOWED:
+        if self.spent:
             reason = f"the engine's process died {len(self._deaths)} times: {self._deaths[-1]}"
             yield from (Void(key, reason, "engine") for key in pending)
+
+    @property
+    def spent(self) -> bool:
+        """Whether no worker is started any more: they died too often."""
+        return len(self._deaths) > _DEATHS_ALLOWED
 
     def close(self) -> None:
         """End the worker; what its engine says of its work is told now."""
@@ -222,7 +230,7 @@ class IsolatedEngine:
     def _mourn(self, death: _Died, unfinished: int) -> None:
         self._deaths.append(death.reason)
         self._drop(kill=True)
-        if len(self._deaths) <= _DEATHS_ALLOWED:
+        if not self.spent:
             self.notify(f"the engine's process died ({death.reason}); starting it again for {unfinished} requests")
 
     def _drop(self, *, kill: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -90,6 +91,7 @@ def test_the_fingerprint_names_what_changes_sums(model: Model, adapter: Callable
         ({"tensor_parallel": -1}, "option tensor_parallel cannot be -1"),
         ({"gpu_memory": 1.5}, "option gpu_memory cannot be 1.5"),
         ({"gpu_memory": 0}, "option gpu_memory cannot be 0"),
+        ({"data_parallel": 2, "tensor_parallel": 2, "devices": [0, 1]}, "2 devices for tensor_parallel 2 times"),
     ],
 )
 def test_a_wrong_option_is_said(model: Model, options: dict[str, Json], expected: str) -> None:
@@ -121,6 +123,33 @@ def test_the_arguments_are_explicit(model: Model, adapter: Callable[..., str]) -
         "max_lora_rank": 32,
         "lora_target_modules": ["q_proj", "v_proj"],
     }
+
+
+def test_each_replica_has_devices_of_its_own(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as tensor_parallel says, of those that were named; the fingerprint does not count them."""
+    monkeypatch.setattr(device, "cuda_visible", lambda python: True)
+    options = {"tensor_parallel": 2, "data_parallel": 2, "rows": 8}
+    both = ADAPTER.replicas(replace(model, options=options))
+    assert [one.options["devices"] for one in both] == [[0, 1], [2, 3]]
+    assert [one.options["data_parallel"] for one in both] == [1, 1]
+    named = ADAPTER.replicas(replace(model, options=options | {"devices": [7, 5, 3, 1]}))
+    assert [one.options["devices"] for one in named] == [[7, 5], [3, 1]]
+    single = replace(model, options={"rows": 8})
+    assert ADAPTER.replicas(single) == [single]
+    assert ADAPTER.fingerprint(replace(model, options=options)) == ADAPTER.fingerprint(both[1])
+
+
+def test_vllm_sees_the_devices_of_its_replica_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted among those that the user shows."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    vllm._choose_devices((1,))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "6"
+    with pytest.raises(PrerequisiteError, match="there is no device 1 among CUDA_VISIBLE_DEVICES=6"):
+        vllm._choose_devices((0, 1))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    vllm._choose_devices((2, 3))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "2,3"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
 
 
 def test_a_rank_above_all_is_refused(adapter: Callable[..., str]) -> None:
