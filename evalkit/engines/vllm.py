@@ -93,9 +93,9 @@ class VllmAdapter(FolderAdapter):
         except EvalkitError:
             raise
         except Exception as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
+            said = " ".join(str(error).split()) or "it does not say why"
             raise PrerequisiteError(
-                f"model '{model.name}' cannot be loaded by vLLM from {folder}: {type(error).__name__}: {lines[0]:.300}",
+                f"model '{model.name}' cannot be loaded by vLLM from {folder}: {type(error).__name__}: {said:.300}",
                 hint="where memory is short, set max_model_len or gpu_memory in `options`; where the model is not "
                 "supported, use engine: transformers",
             ) from error
