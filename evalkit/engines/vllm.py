@@ -42,7 +42,7 @@ class VllmAdapter(FolderAdapter):
         """
         options = vllm_options.read(model)
         place, made_of = device.resolve(model), weights.describe(model)
-        _check_device(model, place)
+        _check_device(model, place, options)
         parts = {
             "vllm": installed(model.python, *_DISTRIBUTIONS) or _ABSENT,
             **{name: installed(model.python, name) or _ABSENT for name in ("torch", "transformers")},
@@ -81,7 +81,7 @@ class VllmAdapter(FolderAdapter):
     def open(self, model: Model, notify: Notify) -> Engine:
         """Load the model. Raises PrerequisiteError where vLLM, a device or the weights fail."""
         options, place = vllm_options.read(model), device.resolve(model)
-        _check_device(model, place)
+        _check_device(model, place, options)
         _check_installed()
         _set_up(options, place)
         _check_usable(place)
@@ -112,7 +112,7 @@ def _line(model: Model | None = None) -> str:
     )
 
 
-def _check_device(model: Model, place: device.Placement) -> None:
+def _check_device(model: Model, place: device.Placement, options: Options) -> None:
     if place.kind not in ("cuda", "cpu"):
         raise SpecError(
             f"model '{model.name}': vLLM has no device {place.device}", hint="known: auto, cpu, cuda, cuda:N"

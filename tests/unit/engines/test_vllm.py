@@ -65,8 +65,11 @@ def test_the_fingerprint_names_the_versions_there(
     assert str(tmp_path) not in str(parts)
 
 
-def test_the_fingerprint_names_what_changes_sums(model: Model, adapter: Callable[..., str]) -> None:
+def test_the_fingerprint_names_what_changes_sums(
+    model: Model, adapter: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And nothing that does not: how many answers at a time, how much memory."""
+    monkeypatch.setattr(device, "cuda_visible", lambda python: True)
     plain = ADAPTER.fingerprint(model)
     for options in ({"rows": 4}, {"gpu_memory": 0.5}, {"max_model_len": 512}, {"prefix_caching": False}):
         assert plain == ADAPTER.fingerprint(replace(model, options=options))
@@ -219,6 +222,13 @@ def test_a_device_that_vllm_has_not_is_refused(model: Model) -> None:
     """mps is one of transformers only."""
     with pytest.raises(SpecError, match="vLLM has no device mps"):
         ADAPTER.fingerprint(replace(model, device="mps"))
+
+
+def test_batch_invariance_needs_cuda(model: Model) -> None:
+    """vLLM would fail in the middle of the first answer."""
+    with pytest.raises(SpecError, match="batch_invariant needs CUDA") as caught:
+        ADAPTER.fingerprint(replace(model, device="cpu", options={"batch_invariant": True}))
+    assert caught.value.hint
 
 
 def test_each_answer_has_a_seed_of_its_own() -> None:
