@@ -117,6 +117,9 @@ def _check_device(model: Model, place: device.Placement, options: Options) -> No
         raise SpecError(
             f"model '{model.name}': vLLM has no device {place.device}", hint="known: auto, cpu, cuda, cuda:N"
         )
+    if options.batch_invariant and place.kind == "cpu":
+        message = f"model '{model.name}': batch_invariant needs CUDA, whose kernels vLLM replaces for it"
+        raise SpecError(message, hint="leave it out; on this machine the model would run on the CPU")
 
 
 def _check_installed() -> None:
