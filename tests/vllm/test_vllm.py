@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,6 +89,22 @@ def test_samples_come_again_alone_and_in_company(vllm_engine: Engine) -> None:
     one = requests[4]
     assert first[one.key].text == answers(vllm_engine, [one])[one.key].text
     assert len({first[request.key].text for request in requests if request.item == QUESTIONS[1]}) == 3
+
+
+def test_what_prompts_share_is_computed_once(vllm_model: Model, transformers_engine: Engine) -> None:
+    """The prefix cache is read, as the engine's own sentence says, and changes no greedy answer."""
+    shared = "You are a patient teacher of small children. " * 40
+    requests = [ask(f"{shared}{text}", replace(GREEDY, max_tokens=12)) for text in QUESTIONS]
+    heard: list[str] = []
+    engine = open_engine(replace(vllm_model, options={"enforce_eager": True, "rows": 1}), heard.append)
+    ours = answers(engine, requests)
+    engine.close()
+    assert {key: one.text for key, one in answers(transformers_engine, requests).items()} == {
+        key: one.text for key, one in ours.items()
+    }
+    found = re.search(r"(\d+)% of \d+ prompt tokens from the prefix cache", heard[-1])
+    assert found is not None
+    assert int(found[1]) > 30
 
 
 def test_the_fingerprint_is_of_its_interpreter(vllm_model: Model) -> None:
