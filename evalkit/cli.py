@@ -221,8 +221,8 @@ def ls(what: str, as_json: bool, **places: Any) -> None:
 @click.option("--shots", type=click.IntRange(min=0), help="With --prompt: so many examples.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(run_name: str, sample: str | None, as_json: bool, prompt: bool, **others: Any) -> None:
-    """Show a run's results, one SAMPLE of it (ID or STEP/ID) with everything known of it, or with --prompt what a
-    model would get for an item of a task."""
+    """Show a run's results, one SAMPLE of it (ID or STEP/ID) with everything known of it, a pair with its verdicts
+    (STEP/ID of a judge step), or with --prompt what a model would get for an item of a task."""
     from evalkit import console, project
 
     asked = {name: others.pop(name) for name in ("split", "model", "shots")}
@@ -236,6 +236,10 @@ def show(run_name: str, sample: str | None, as_json: bool, prompt: bool, **other
     if sample is None:
         results = project.results(folder)
         console.show_json(results) if as_json else console.show_results(results, folder / "report.md")
+        return
+    pairs = project.find_pairs(folder, sample)
+    if pairs:
+        console.show_json(pairs) if as_json else console.show_pairs(pairs)
         return
     rows = project.find_samples(folder, sample)
     if as_json:

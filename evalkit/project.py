@@ -18,6 +18,7 @@ from evalkit.core.types import Json, SampleRow
 
 if TYPE_CHECKING:  # each command imports what it needs: `evalkit --help` must not wait for the rest
     from evalkit.plan import Plan
+    from evalkit.report.compared import ComparedPair
     from evalkit.report.results import Results
     from evalkit.run.executor import Order, Outcome
     from evalkit.run.store import SqliteStore
@@ -266,6 +267,13 @@ def find_samples(folder: Path, wanted: str) -> list[SampleRow]:
     return chosen
 
 
+def find_pairs(folder: Path, wanted: str) -> list[ComparedPair]:
+    """The verdicts of a judge step about an item, `STEP/ID`; nothing where the step is none."""
+    from evalkit.report.compared import compared
+
+    return compared(folder, wanted)
+
+
 def results(folder: Path) -> Results:
     """The numbers of a run as its report has them."""
     from evalkit.report.results import decode
@@ -318,10 +326,14 @@ def check(paths: Sequence[Path]) -> Checked:
     return Checked("\n".join(screens), f"{files}: {errors or 'no'} error{'s' if errors != 1 else ''}", errors)
 
 
+_LARGE = ("benches", "pairing")
+"""Parts of a planned step that hold its samples."""
+
+
 def plan_view(plan: Plan) -> list[dict[str, Json]]:
     """A plan as plain data, without the samples."""
     return [
-        {name: msgspec.to_builtins(getattr(step, name)) for name in step.__struct_fields__ if name != "benches"}
+        {name: msgspec.to_builtins(getattr(step, name)) for name in step.__struct_fields__ if name not in _LARGE}
         for step in plan.steps
     ]
 

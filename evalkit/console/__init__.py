@@ -6,6 +6,7 @@ rich is imported when the first screen is shown, not when this package is. What 
 """
 
 from evalkit.console.candidates import show_candidates
+from evalkit.console.pairs import show_pairs
 from evalkit.console.screens import (
     progress_note,
     say,
@@ -34,6 +35,7 @@ __all__ = [
     "show_error",
     "show_fetched",
     "show_json",
+    "show_pairs",
     "show_plan",
     "show_prompt",
     "show_removed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -116,10 +117,10 @@ def show_plan(plan: Plan) -> None:
             console.print(_plan_table(step))
             say(f"  why: {step.why}")
             say(f"  {_tokens(step)}{_programs(step)}")
-            for judging in step.judging:
-                say(f"  {_judging(judging)}")
         else:
             say(f"  {step.why}")
+        for judging in step.judging:
+            say(f"  {_judging(judging)}")
         for one in step.foreseen:
             say(f"  expects {_foreseen(one)}")
         say("")
@@ -131,6 +132,21 @@ def show_plan(plan: Plan) -> None:
         f"{numbers.count(cached)} in the store, {numbers.count(requests - cached)} to ask",
         "bold",
     )
+    cost = _cost(plan)
+    if cost:
+        say(cost)
+
+
+def _cost(plan: Plan) -> str:
+    """What is to ask costs at most, where there is a price or a budget; of whom that is not known."""
+    budget = plan.spec.budget.usd
+    if budget is None and not plan.spec.prices:
+        return ""
+    unpriced = dict.fromkeys(name for step in plan.steps for name in step.unpriced)
+    said = f"cost: at most {numbers.usd(math.fsum(step.usd for step in plan.steps))}"
+    if unpriced:
+        said += f", without {', '.join(unpriced)}, of which it is not known before"
+    return said if budget is None else f"{said}; the budget is {numbers.usd(budget)}"
 
 
 def _foreseen(one: Foreseen) -> str:
@@ -172,7 +188,8 @@ def _judging(one: PlannedJudging) -> str:
         if one.continuations
         else f"at most {numbers.count(one.max_completion_tokens)} answer tokens"
     )
-    asked = f"judge {one.judge} ({one.model}): {most}{numbers.plural(one.requests, 'question')}"
+    noun = "game" if one.compares else "question"
+    asked = f"judge {one.judge} ({one.model}): {most}{numbers.plural(one.requests, noun)}"
     if one.cached == one.requests:
         return f"{asked}, every answer is stored"
     tokens = f"{most}{about}{numbers.count(one.prompt_tokens)} prompt tokens"
@@ -191,12 +208,15 @@ def _programs(step: PlannedStep) -> str:
 
 def show_results(results: Results, report_path: Path | str | None = None) -> None:
     """The table of a finished run, in the figures of its report."""
+    from evalkit.console.judged import show_verdicts
+
     console = console_for(sys.stdout)
     for name in results.order:
         step = results.steps[name]
         say(f"Step {name}: {step.model}", "bold")
         console.print(_results_table(step))
         say("")
+    show_verdicts(results)
     for one in results.expectations:
         say(_expectation(one), _JUDGED[one.judgement])
     for finding in results.findings:

@@ -77,6 +77,9 @@ class EngineAdapter(Protocol):
     """True: the answers were given before, and how they were sampled may not be known (`effective` None). Every other
     engine says of each answer with which parameters it was made."""
 
+    remote: bool
+    """True: a server answers, that asks its own price. Time of this machine costs nothing then, and says nothing."""
+
     def fingerprint(self, model: Model) -> Fingerprint:
         """What decides this model's answers. Cheap, without the model library; may fetch small files.
 

@@ -61,8 +61,11 @@ class RunRecord(Struct, frozen=True, kw_only=True):
 
 
 class JudgeLock(Struct, frozen=True, kw_only=True):
-    """The judge that a selector asks: its model (whose digests are among `models`), the digest of its prompt, the
-    questions. `sampling` is None where yes and no are weighed."""
+    """The judge that a selector asks, or that compares pairs: its model (whose digests are among `models`), the digest
+    of its prompt, the questions, or the criteria by which it compares. `sampling` is None where yes and no are weighed.
+
+    Of one that compares, `style` is the form of its verdicts, and `reference` says that it was shown gold answers.
+    """
 
     judge: str
     model: str
@@ -70,6 +73,8 @@ class JudgeLock(Struct, frozen=True, kw_only=True):
     questions: tuple[str, ...]
     weighs: bool = False
     sampling: SamplingParams | None = None
+    style: str = ""
+    reference: bool = False
 
 
 class TaskLock(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ class FolderAdapter:
 
     isolated = True
     recorded = False
+    remote = False
 
     def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
         made_of = weights.describe(model)

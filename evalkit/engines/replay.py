@@ -30,6 +30,7 @@ class ReplayAdapter:
 
     isolated = False
     recorded = True
+    remote = False
 
     def fingerprint(self, model: Model) -> Fingerprint:
         """The digests of the files and the names of their fields. Raises SpecError when one is not there."""

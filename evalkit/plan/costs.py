@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ from evalkit.core.types import Request
 from evalkit.plan.judging import added_judging, judges_of, planned_judging, why_judged
 from evalkit.plan.locks import model_lock, task_locks, why
 from evalkit.plan.needs import needs
-from evalkit.plan.planned import PlannedStep, PlannedTask, Sources
+from evalkit.plan.planned import PlannedJudging, PlannedStep, PlannedTask, Sources
 from evalkit.plan.tokens import prompt_tokens
 from evalkit.spec.model import DiagnoseStep, Spec, TrainingFile
 from evalkit.steps.bench import Bench, Cell, cells, chunks, reference_of, trial_of
@@ -38,6 +39,12 @@ class _Asked(Struct, frozen=True):
     def requests(self) -> list[Request]:
         return [cell.request for cell in self.missing]
 
+    @property
+    def usd(self) -> float | None:
+        """What is missing costs at most."""
+        written = [request.sampling.max_tokens for request in self.requests if not request.continuations]
+        return self.bench.rate.at_most(self.tokens, sum(written))
+
 
 def planned_step(spec: Spec, benches: Sequence[Bench], sources: Sources) -> PlannedStep:
     """What all benches of a step cost together."""
@@ -47,6 +54,7 @@ def planned_step(spec: Spec, benches: Sequence[Bench], sources: Sources) -> Plan
     references, timed = _references(benches, sources)
     judging = added_judging(planned_judging(one.bench, sources.store) for one in asked)
     step = benches[0].step
+    known, unpriced = cost_of([*((one.bench.model.name, one.usd) for one in asked), *paid(judging)])
     return PlannedStep(
         name=step.name,
         verb="bench",
@@ -65,7 +73,21 @@ def planned_step(spec: Spec, benches: Sequence[Bench], sources: Sources) -> Plan
         references=references,
         references_cached=timed,
         judging=judging,
+        usd=known,
+        unpriced=unpriced,
     )
+
+
+def paid(judging: Iterable[PlannedJudging]) -> Iterator[tuple[str, float | None]]:
+    """The model of each judge, and what it costs at most."""
+    return ((one.model, one.usd) for one in judging)
+
+
+def cost_of(amounts: Iterable[tuple[str, float | None]]) -> tuple[float, tuple[str, ...]]:
+    """The sum of what is known, and the models of which it is not."""
+    found = list(amounts)
+    unpriced = dict.fromkeys(model for model, usd in found if usd is None)
+    return math.fsum(usd for _, usd in found if usd is not None), tuple(unpriced)
 
 
 def _asked(declared: Bench, sources: Sources) -> _Asked:
@@ -153,9 +175,12 @@ def _training(step: DiagnoseStep, sources: Sources, read: dict[TrainingFile, Tra
 
 def _read(step: DiagnoseStep, training: TrainingLock | None) -> str:
     """What a diagnosis reads, in words."""
-    answers = f"the answers of {', '.join(needs(step))}" if needs(step) else ""
+    judged = [step.reads["of"]] if step.diagnosis == "ties" else []
+    asked = [name for name in needs(step) if name not in judged]
+    verdicts = f"the verdicts of {judged[0]}" if judged else ""
+    answers = f"the answers of {', '.join(asked)}" if asked else ""
     rows = f"{training.file} ({training.rows} rows in {len(training.categories)} categories)" if training else ""
-    return " and ".join(part for part in (rows, answers) if part)
+    return " and ".join(part for part in (rows, verdicts, answers) if part)
 
 
 def _programs_stored(benches: Sequence[Bench], sources: Sources) -> int | None:

@@ -14,8 +14,9 @@ from evalkit.core.selection import Candidate
 from evalkit.core.templates import is_template, variables
 from evalkit.core.types import Completion, Fingerprint, Json, Model, Request, Sample, SamplingParams
 from evalkit.plan.planned import PlannedJudging
+from evalkit.plan.rates import rate_of
 from evalkit.plan.tokens import prompt_tokens
-from evalkit.spec.model import Policy, Spec, Task
+from evalkit.spec.model import JudgeRule, Policy, Spec, Task
 from evalkit.steps.asking import asked, candidate_of
 from evalkit.steps.bench import Arm, Bench, cells, chunks
 from evalkit.steps.judges import PROMPT, Judge
@@ -39,10 +40,11 @@ def judge_of(spec: Spec, policy: Policy, task: Task, fingerprints: dict[str, Fin
         name=name,
         model=model,
         fingerprint=fingerprints[model.name],
-        sampling=_sampling(spec.policies.get(rule.policy, Policy(rule.policy))),
+        sampling=judge_sampling(spec, rule, _WORD_TOKENS),
         weighs=_weighs(model),
         template=rule.prompt or PROMPT,
-        fields=_shown_fields(task),
+        fields=shown_fields(task),
+        rate=rate_of(spec, model),
     )
 
 
@@ -54,9 +56,11 @@ def judge_name(spec: Spec, policy: Policy) -> str | None:
     return policy.select.judge or (rubric.judge if rubric is not None else None)
 
 
-def _sampling(policy: Policy) -> SamplingParams:
+def judge_sampling(spec: Spec, rule: JudgeRule, tokens: int) -> SamplingParams:
+    """How a judge is asked; it may write so many `tokens` where its policy says nothing of that."""
+    policy = spec.policies.get(rule.policy, Policy(rule.policy))
     if policy.json_schema is not None:
-        message = f"policy '{policy.name}' has a `format`, and a judge answers with a word"
+        message = f"policy '{policy.name}' has a `format`, and a judge answers in a form of its own"
         raise SpecError(message, hint="give the judge a policy without one")
     return SamplingParams(
         temperature=policy.temperature,
@@ -64,7 +68,7 @@ def _sampling(policy: Policy) -> SamplingParams:
         top_k=policy.top_k,
         min_p=policy.min_p,
         repetition_penalty=policy.repetition_penalty,
-        max_tokens=_WORD_TOKENS if policy.max_tokens is None else policy.max_tokens,
+        max_tokens=tokens if policy.max_tokens is None else policy.max_tokens,
         stop=policy.stop,
         seed=policy.seed,
     )
@@ -79,7 +83,7 @@ def _weighs(model: Model) -> bool:
     return True
 
 
-def _shown_fields(task: Task) -> tuple[str, ...]:
+def shown_fields(task: Task) -> tuple[str, ...]:
     """The fields of a row that a judge may see: those that the contestant is shown, but for what the scorer reads."""
     shown = [task.text or "", *(message.content for message in task.messages), *task.followups]
     scored = {name for text in _texts(task.scorer_options) for name in _names(text)}
@@ -127,16 +131,19 @@ def _of_arm(bench: Bench, arm: Arm, seated: tuple[Judge, Selector], store: Store
     known = store.known("completions", requests)
     missing = [request for key, request in requests.items() if key not in known] + ahead
     tokens, exact = prompt_tokens(judge.model, [request.prompt for request in missing])
+    prompts = tokens + len(ahead) * arm.sampling.max_tokens
+    written = 0 if judge.weighs else len(missing) * judge.sampling.max_tokens
     return PlannedJudging(
         judge=judge.name,
         model=judge.model.name,
         requests=len(requests) + len(ahead),
         cached=len(known),
         candidates_ahead=candidates,
-        prompt_tokens=tokens + len(ahead) * arm.sampling.max_tokens,
-        max_completion_tokens=0 if judge.weighs else len(missing) * judge.sampling.max_tokens,
+        prompt_tokens=prompts,
+        max_completion_tokens=written,
         continuations=sum(len(request.continuations) for request in missing),
         tokens_exact=exact and not ahead,
+        usd=judge.rate.at_most(prompts, written),
     )
 
 
@@ -156,7 +163,8 @@ def added_judging(parts: Iterable[Sequence[PlannedJudging]]) -> tuple[PlannedJud
 def _added(one: PlannedJudging, other: PlannedJudging) -> PlannedJudging:
     names = ("requests", "cached", "candidates_ahead", "prompt_tokens", "max_completion_tokens", "continuations")
     sums = {name: getattr(one, name) + getattr(other, name) for name in names}
-    return msgspec.structs.replace(one, **sums, tokens_exact=one.tokens_exact and other.tokens_exact)
+    usd = None if one.usd is None or other.usd is None else one.usd + other.usd
+    return msgspec.structs.replace(one, **sums, tokens_exact=one.tokens_exact and other.tokens_exact, usd=usd)
 
 
 def why_judged(judging: Sequence[PlannedJudging]) -> str:
@@ -164,10 +172,11 @@ def why_judged(judging: Sequence[PlannedJudging]) -> str:
     told = []
     for one in judging:
         count = one.requests - one.cached
+        what, ahead = ("games", "answers") if one.compares else ("questions", "candidates")
         if count and one.candidates_ahead:
-            told.append(f"the judge '{one.judge}' has at most {count} questions, as many candidates are not there yet")
+            told.append(f"the judge '{one.judge}' has at most {count} {what}, as many {ahead} are not there yet")
         elif count:
-            told.append(f"the judge '{one.judge}' has {count} questions left")
+            told.append(f"the judge '{one.judge}' has {count} {what} left")
     return "; ".join(told)
 
 

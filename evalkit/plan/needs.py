@@ -8,7 +8,7 @@ from graphlib import TopologicalSorter
 from msgspec.structs import replace
 
 from evalkit.core.errors import SpecError
-from evalkit.spec.model import DiagnoseStep, SampleRule, Spec, Step, TaskUse
+from evalkit.spec.model import DiagnoseStep, JudgeStep, SampleRule, Spec, Step, TaskUse
 
 
 def restricted(spec: Spec, limit: int | None, only: Sequence[str]) -> Spec:
@@ -51,4 +51,6 @@ def order(spec: Spec) -> list[str]:
 
 def needs(step: Step) -> tuple[str, ...]:
     """The steps whose outputs a step uses. A bench uses none."""
+    if isinstance(step, JudgeStep):
+        return (step.player, step.opponent)
     return tuple(dict.fromkeys(step.reads.values())) if isinstance(step, DiagnoseStep) else ()

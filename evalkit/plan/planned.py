@@ -11,6 +11,7 @@ from evalkit.core.ports import Notify, Store
 from evalkit.core.runfolder import Lock, TrainingLock
 from evalkit.spec.model import Spec
 from evalkit.steps.bench import Bench
+from evalkit.steps.pairing import Pairing
 
 
 class Sources(Struct, frozen=True):
@@ -44,10 +45,12 @@ class PlannedTask(Struct, frozen=True):
 
 
 class PlannedJudging(Struct, frozen=True):
-    """What one judge of a step is asked: `requests` questions about single answers, `cached` of them answered.
+    """What one judge of a step is asked: `requests` questions about single answers, or games about pairs where it
+    `compares`; `cached` of them are answered.
 
-    `candidates_ahead` are not written yet: what will be asked about them is a ceiling. Tokens count only what is not
-    stored; `max_completion_tokens` is 0 where yes and no are weighed, as `continuations`.
+    `candidates_ahead`, or so many pairs, are not written yet: what will be asked about them is a ceiling. Tokens count
+    only what is not stored; `max_completion_tokens` is 0 where yes and no are weighed, as `continuations`. `usd` is
+    what they cost at most, None where that is not known.
     """
 
     judge: str
@@ -59,6 +62,8 @@ class PlannedJudging(Struct, frozen=True):
     max_completion_tokens: int
     continuations: int
     tokens_exact: bool
+    usd: float | None = None
+    compares: bool = False
 
 
 class Foreseen(Struct, frozen=True):
@@ -88,7 +93,8 @@ class PlannedStep(Struct, frozen=True):
     already; None where that cannot be known. `continuations` are to be weighed, and cost no completion tokens.
     `judging` is what judges are asked beside all that.
     `foreseen` is what can be said of what the step is expected to show.
-    `training` is the training set that a diagnosis is about, as it was read.
+    `training` is the training set that a diagnosis is about, as it was read. `pairing` is what judges compare. `usd` is
+    what is to ask costs at most, without the models that are named in `unpriced`, of whose answers that is not known.
     """
 
     name: str
@@ -109,7 +115,10 @@ class PlannedStep(Struct, frozen=True):
     continuations: int = 0
     judging: tuple[PlannedJudging, ...] = ()
     foreseen: tuple[Foreseen, ...] = ()
+    usd: float = 0.0
+    unpriced: tuple[str, ...] = ()
     training: TrainingLock | None = None
+    pairing: Pairing | None = None
 
 
 class Plan(Struct, frozen=True):
@@ -126,6 +135,11 @@ class Plan(Struct, frozen=True):
     def benches(self) -> tuple[Bench, ...]:
         """Everything that is asked, in order."""
         return tuple(bench for step in self.steps for bench in step.benches)
+
+    @property
+    def pairings(self) -> tuple[Pairing, ...]:
+        """Everything that judges compare, in order."""
+        return tuple(step.pairing for step in self.steps if step.pairing is not None)
 
     @property
     def parts(self) -> tuple[Bench, ...]:

@@ -12,6 +12,7 @@ from evalkit.core.ports import EngineAdapter, Scorer
 from evalkit.core.types import Fingerprint, Json, Limits, Model, Sample
 from evalkit.plan.judging import judge_of
 from evalkit.plan.planned import Sources
+from evalkit.plan.rates import rate_of
 from evalkit.plan.routes import routed, selector_of
 from evalkit.spec.model import BenchStep, Spec, TaskUse, sampling, turns
 from evalkit.steps.bench import Arm, Bench
@@ -38,7 +39,7 @@ def prepare(spec: Spec, step: BenchStep, sources: Sources, fingerprints: dict[st
         fingerprint = replace(fingerprints[name], format_parts=format_parts(model, asked))
         _check_weighing(adapter, model, asked)
         model = model if step.batch is None else adapter.batched(model, step.batch)
-        return Bench(step, model, fingerprint, asked, salt, spec.cost.get("gpu_hour"))
+        return Bench(step, model, fingerprint, asked, salt, rate_of(spec, model))
 
     if step.model in spec.routes:
         return routed(spec, step.model, arms, bench, sources.notify)

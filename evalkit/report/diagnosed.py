@@ -9,14 +9,16 @@ from msgspec import Struct
 from evalkit.core.diagnosis import Diagnosis, Kind
 from evalkit.core.runfolder import Lock
 from evalkit.core.types import Json, SampleRow
+from evalkit.core.verdicts import VerdictRow
 from evalkit.report import numbers, text
-from evalkit.steps.diagnoses import KINDS, Diagnoser
+from evalkit.steps.diagnoses import KINDS, Diagnoser, Listener
 from evalkit.steps.diagnoses.compare import Compare
 from evalkit.steps.diagnoses.contrast import Contrast
+from evalkit.steps.diagnoses.duel import Duel
 
 
 class Diagnoses:
-    """Hands each row to the diagnoses that read its step."""
+    """Hands each row and each verdict to the diagnoses that read its step."""
 
     def __init__(self, lock: Lock) -> None:
         self._compared = {one.step: Compare(one, lock) for one in lock.diagnoses if one.diagnosis == "compare"}
@@ -24,22 +26,34 @@ class Diagnoses:
             one.step: self._compared[one.step] if one.step in self._compared else KINDS[one.diagnosis](one)
             for one in lock.diagnoses
         }
+        self.duels = {one.step: Duel(one) for one in lock.pairings}
+        """What judges said of pairs, by the name of the `judge` step."""
         self._readers: dict[str, list[Diagnoser]] = {}
+        self._listeners: dict[str, list[Listener]] = {name: [duel] for name, duel in self.duels.items()}
         for one in lock.diagnoses:
+            made = self._made[one.step]
             for step in set(one.reads.values()):
-                self._readers.setdefault(step, []).append(self._made[one.step])
+                if step not in self._listeners:
+                    self._readers.setdefault(step, []).append(made)
+                elif isinstance(made, Listener):
+                    self._listeners[step].append(made)
 
     def add(self, row: SampleRow) -> None:
         for reader in self._readers.get(row.step, ()):
             reader.add(row)
+
+    def hear(self, row: VerdictRow) -> None:
+        for listener in self._listeners.get(row.step, ()):
+            listener.hear(row)
 
     def contrasts(self) -> dict[str, dict[str, Contrast]]:
         """The differences of each comparison, by category and of all of them."""
         return {name: made.contrasts() for name, made in self._compared.items()}
 
     def results(self) -> dict[str, Diagnosis]:
-        """By the name of the step, in the order of the plan."""
-        return {name: made.result() for name, made in self._made.items()}
+        """By the name of the step: what judges said before what explains it, otherwise in the order of the plan."""
+        judged = {name: duel.result() for name, duel in self.duels.items()}
+        return judged | {name: made.result() for name, made in self._made.items()}
 
 
 TITLES = {
@@ -48,9 +62,11 @@ TITLES = {
     "determinism": "Noise floor",
     "diversity": "Diversity",
     "errors": "Failures",
+    "judge": "Judged",
     "route": "What the route is worth",
     "rubric": "What the selector is worth",
     "sweep": "Sweep",
+    "ties": "Ties and who is right",
 }
 
 

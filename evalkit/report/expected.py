@@ -1,7 +1,7 @@
 """What the spec expected of its steps, and what was found: confirmed, refuted or inconclusive, by interval alone.
 
-A claim about a score is judged by the score's 95 % interval, one about a difference by that of the paired difference
-(`docs/compare.md` has the rules). What an interval leaves open is inconclusive, never half true.
+A claim about a score (of a `judge` step too) is judged by the score's 95 % interval, one about a difference by that of
+the paired difference (`docs/compare.md` has the rules). What an interval leaves open is inconclusive, never half true.
 """
 
 from __future__ import annotations
@@ -15,19 +15,27 @@ from evalkit.report.results import Expectation, Measure, StepResults
 from evalkit.stats.intervals import Interval
 from evalkit.steps.diagnoses.compare import LEVEL
 from evalkit.steps.diagnoses.contrast import Contrast
+from evalkit.steps.diagnoses.duel import Duel
 from evalkit.steps.diagnoses.facts import WHOLE
 
 Contrasts = Mapping[str, Mapping[str, Contrast]]
+_Scored = tuple[float, tuple[float, float]]
+"""A score and its interval."""
 
 
-def judge(lock: Lock, steps: Mapping[str, StepResults], contrasts: Contrasts) -> tuple[Expectation, ...]:
-    """Every expectation of the lock, in the order of the spec. `contrasts` are those of comparisons, by category."""
+def judge(
+    lock: Lock, steps: Mapping[str, StepResults], contrasts: Contrasts, duels: Mapping[str, Duel] | None = None
+) -> tuple[Expectation, ...]:
+    """Every expectation of the lock, in the order of the spec. `contrasts` are those of comparisons, by category,
+    `duels` what judges said of pairs."""
     later = {one.step: one.reads["after"] for one in lock.diagnoses if one.diagnosis == "compare"}
     found = []
     for one in lock.expectations:
         if one.condition.claim in OF_A_SCORE:
+            duel = (duels or {}).get(one.step)
             step = steps.get(later.get(one.step, one.step))
-            found.append(_of_score(one, _measure(step, one.condition.category)))
+            category = one.condition.category
+            found.append(_of_score(one, _measured(step, category) if duel is None else _preferred(duel, category)))
         else:
             category = WHOLE if one.condition.category == ALL else one.condition.category
             contrast = contrasts.get(one.step, {}).get(category)
@@ -35,18 +43,29 @@ def judge(lock: Lock, steps: Mapping[str, StepResults], contrasts: Contrasts) ->
     return tuple(found)
 
 
-def _measure(step: StepResults | None, category: str) -> Measure | None:
+def _measured(step: StepResults | None, category: str) -> _Scored | None:
     if step is None:
         return None
-    return step.all if category == ALL else step.categories.get(category)
-
-
-def _of_score(one: Expected, measure: Measure | None) -> Expectation:
-    condition = one.condition
+    measure: Measure | None = step.all if category == ALL else step.categories.get(category)
     if measure is None or measure.score is None or measure.interval is None:
+        return None
+    return measure.score, measure.interval
+
+
+def _preferred(duel: Duel, category: str) -> _Scored | None:
+    """What the verdicts of a judge step are worth."""
+    found = duel.found()
+    standing = found.overall.pooled if category == ALL else found.categories.get(category)
+    if standing is None or standing.score is None:
+        return None
+    return standing.score.value, (standing.score.interval.low, standing.score.interval.high)
+
+
+def _of_score(one: Expected, found: _Scored | None) -> Expectation:
+    if found is None:
         return _expectation(one, None, None, None, ("inconclusive", "no item could be scored"))
-    judged = _score_judged(condition, Interval(*measure.interval))
-    return _expectation(one, measure.score, measure.interval, None, judged)
+    score, interval = found
+    return _expectation(one, score, interval, None, _score_judged(one.condition, Interval(*interval)))
 
 
 def _score_judged(condition: Condition, interval: Interval) -> tuple[Judgement, str]:

@@ -17,6 +17,7 @@ from evalkit.report.breakdown import FieldTables, Table
 from evalkit.report.costs import CostLine
 from evalkit.report.diagnosed import DiagnosisPage, pages
 from evalkit.report.excerpts import Excerpts, SamplingSeen, StepExcerpts, VoidReason
+from evalkit.report.judged import JudgedPage
 from evalkit.report.results import Expectation, ExtraPass, Finding, Measure, Results, StepResults
 
 _ABSOLUTE = re.compile(
@@ -90,7 +91,8 @@ class ModelPage(Struct, frozen=True):
 class Page(Struct, frozen=True, kw_only=True):
     """What there is to say of a run. Nothing in it depends on the clock, the machine or its paths.
 
-    `arms` is there for the template that sets Best-of-N beside a plain arm.
+    `judged` has one for each step in which judges compared. `arms` is there for the template that sets Best-of-N beside
+    a plain arm.
     """
 
     title: str
@@ -105,6 +107,7 @@ class Page(Struct, frozen=True, kw_only=True):
     models: tuple[ModelPage, ...]
     lock: Lock
     lock_digest: str
+    judged: tuple[JudgedPage, ...] = ()
     arms: ArmsPage | None = None
 
 

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from evalkit.core import runfolder
 from evalkit.core.runfolder import RunRecord
 from evalkit.fetch.cache import write_file
-from evalkit.report import arms, costs, expected, figures, findings, page
+from evalkit.report import arms, costs, expected, figures, findings, judged, page
 from evalkit.report.collect import Collector, asked_models
 from evalkit.report.diagnosed import Diagnoses
 from evalkit.report.excerpts import Excerpts
-from evalkit.report.folder import read_lock, read_rows, read_run
+from evalkit.report.folder import read_lock, read_rows, read_run, read_verdicts
 from evalkit.report.render import environment, render
 from evalkit.report.results import Results, encode
 from evalkit.report.tables import ParquetFile
@@ -39,6 +39,8 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
             parquet.add(row)
             if candidates is not None:
                 candidates.add(row)
+    for verdict in read_verdicts(folder):
+        diagnoses.hear(verdict)
     asks = bool(lock.tasks) or not lock.diagnoses
     diagnosed = diagnoses.results()
     found = findings.compose(diagnosed, watch.raised(), environment())
@@ -48,11 +50,12 @@ def write(folder: Path, record: RunRecord | None = None) -> Results:
         diagnoses=diagnosed,
         findings=found,
         extra_passes=costs.extra_passes(lock, results.steps),
-        expectations=expected.judge(lock, results.steps, diagnoses.contrasts()),
+        expectations=expected.judge(lock, results.steps, diagnoses.contrasts(), diagnoses.duels),
     )
     write_file(folder / runfolder.RESULTS, encode(results))
     drawn = figures.draw_all(folder, diagnosed)
     shown = page.build(run, lock, results, excerpts, drawn)
+    shown = replace(shown, judged=judged.build(diagnoses.duels, shown.diagnoses, diagnosed))
     if candidates is not None:
         shown = replace(shown, arms=arms.build(candidates, results))
     report = render(shown, run.template)

@@ -20,13 +20,17 @@ from evalkit.core.errors import EvalkitError, RunIncomplete
 from evalkit.core.ports import Listener
 from evalkit.core.runfolder import RunRecord, RunState
 from evalkit.core.types import SampleRow
+from evalkit.core.verdicts import VerdictRow
 from evalkit.plan import Plan
 from evalkit.run import record
+from evalkit.run.budget import meter_of
 from evalkit.run.record import RunFolder, UsedSandbox, writing
 from evalkit.run.store import SqliteStore
 from evalkit.run.toolbox import Listeners, Toolbox
 from evalkit.steps.asking import ask
+from evalkit.steps.comparing import compare
 from evalkit.steps.fill import fill
+from evalkit.steps.pairing import verdict_rows
 from evalkit.steps.routing import admitted
 from evalkit.steps.rows import rows
 
@@ -75,13 +79,17 @@ class _Filled(Struct, frozen=True):
 
 def _fill(folder: RunFolder, plan: Plan, store: SqliteStore, listener: Listener) -> UsedSandbox:
     """Obtain what is missing; returns the sandbox that was used."""
-    tools = Toolbox(store, Listeners((folder.events(), listener)), plan.spec.sandbox)
+    meter = meter_of(plan)
+    tools = Toolbox(store, Listeners((folder.events(), listener)), plan.spec.sandbox, meter)
     try:
         sandbox = UsedSandbox(tools.sandbox_identity, tools.sandbox_parts) if plan.executes else UsedSandbox()
+        if meter is not None:
+            meter.count_stored(plan, store, sandbox.identity)
         for bench in plan.benches:
             fill(bench, tools)
         for bench in plan.benches:  # after all of that: the judge's model takes the place of the others, once
             ask(admitted(bench, store, sandbox.identity), tools)
+        compare(plan.pairings, tools, sandbox.identity)  # after that: a judge may have picked what is compared
     finally:
         tools.close()
         tools.listener.finish()
@@ -98,6 +106,8 @@ def _settle(folder: RunFolder, order: Order, filled: _Filled, publish: Publish) 
     folder.write_spec(order.spec_text)
     folder.write_lock(record.lock_of(filled.plan, order.record.spec_sha256, filled.sandbox))
     folder.write_samples(_counted(filled, totals, voids))
+    if filled.plan.pairings:
+        folder.write_verdicts(_verdicts(filled, totals, voids))
     problem = _void_problem(filled.plan, totals, voids)
     ended = _ended(order.record, "incomplete" if problem else "complete", filled.started, problem)
     with writing(folder.path):
@@ -113,6 +123,15 @@ def _counted(filled: _Filled, totals: Counter[str], voids: Counter[str]) -> Iter
             for which in (all_of_them, f"selected {all_of_them}") if row.selected else (all_of_them,):
                 totals[which] += 1
                 voids[which] += row.outcome == "void"
+            yield row
+
+
+def _verdicts(filled: _Filled, totals: Counter[str], voids: Counter[str]) -> Iterator[VerdictRow]:
+    for pairing in filled.plan.pairings:
+        for row in verdict_rows(pairing, filled.store, filled.sandbox.identity):
+            which = f"verdicts of step '{row.step}'"
+            totals[which] += 1
+            voids[which] += row.verdict == "void" or any(game.void for game in row.games)
             yield row
 
 

@@ -33,6 +33,7 @@ from evalkit.core.runfolder import (
     RUN,
     SAMPLES,
     SPEC,
+    VERDICTS,
     DiagnosisLock,
     Lock,
     ModelLock,
@@ -40,8 +41,9 @@ from evalkit.core.runfolder import (
     TrainingLock,
 )
 from evalkit.core.types import Json, Progress, SampleRow
+from evalkit.core.verdicts import VerdictRow
 from evalkit.fetch import cache
-from evalkit.plan import Plan, judges_of, model_lock, task_locks
+from evalkit.plan import Plan, judges_of, model_lock, pairing_lock, pairing_models, task_locks
 from evalkit.spec.model import DiagnoseStep
 
 _PACKAGES = (
@@ -130,7 +132,14 @@ class RunFolder:
 
     def write_samples(self, rows: Iterable[SampleRow]) -> None:
         """One JSON line a row, streamed; the old file stays until the new one is whole."""
-        scratch = self.path / ".samples.jsonl.part"
+        self._write_lines(SAMPLES, rows)
+
+    def write_verdicts(self, rows: Iterable[VerdictRow]) -> None:
+        """The same for the verdicts about pairs."""
+        self._write_lines(VERDICTS, rows)
+
+    def _write_lines(self, name: str, rows: Iterable[Struct]) -> None:
+        scratch = self.path / f".{name}.part"
         encoder = msgspec.json.Encoder()
         with writing(self.path):
             with scratch.open("wb") as stream:
@@ -138,12 +147,12 @@ class RunFolder:
                     stream.write(encoder.encode(row) + b"\n")
                 stream.flush()
                 os.fsync(stream.fileno())
-            scratch.replace(self.path / SAMPLES)
+            scratch.replace(self.path / name)
 
     def forget_results(self) -> None:
         """Take away what was made from older rows, so that it cannot be taken for the new ones'."""
         with writing(self.path):
-            for name in (RESULTS, REPORT, PARQUET):
+            for name in (RESULTS, REPORT, PARQUET, VERDICTS):
                 (self.path / name).unlink(missing_ok=True)
             shutil.rmtree(self.path / FIGURES, ignore_errors=True)
 
@@ -194,6 +203,7 @@ def lock_of(plan: Plan, spec_sha256: str, sandbox: UsedSandbox) -> Lock:
             for step in plan.spec.steps.values()
             if isinstance(step, DiagnoseStep)
         ),
+        pairings=tuple(pairing_lock(plan.spec, pairing) for pairing in plan.pairings),
         routes={bench.route: plan.spec.routes[bench.route] for bench in plan.benches if bench.route},
         expectations=tuple(
             Expected(step.name, condition) for step in plan.spec.steps.values() for condition in step.expect
@@ -221,6 +231,9 @@ def _models(plan: Plan) -> dict[str, ModelLock]:
             found.setdefault(name, judge)
         known = found.get(bench.model.name, lock)
         found[bench.model.name] = msgspec.structs.replace(lock, parts=known.parts | lock.parts)
+    for pairing in plan.pairings:
+        for name, judge in pairing_models(pairing).items():
+            found.setdefault(name, judge)
     return found
 
 

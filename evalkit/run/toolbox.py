@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from evalkit.core import registry
 from evalkit.core.ports import Engine, Listener, Sandbox, SandboxAdapter, Store
 from evalkit.core.types import Json, Model, Progress
+from evalkit.run.budget import Meter, metered
 from evalkit.run.workers import open_engine
 
 
@@ -14,10 +15,13 @@ class Toolbox:
     """The Tools port. Engines and sandboxes start when first asked for; one engine is loaded at a time, because two
     seldom fit into one GPU's memory."""
 
-    def __init__(self, store: Store, listener: Listener, sandbox_options: dict[str, Json]) -> None:
+    def __init__(
+        self, store: Store, listener: Listener, sandbox_options: dict[str, Json], meter: Meter | None = None
+    ) -> None:
         self.store: Store = store
         self.listener: Listener = listener
         self._options = sandbox_options
+        self._meter = meter
         self._engine: tuple[Model, Engine] | None = None
         self._sandbox: Sandbox | None = None
         self._identity: str | None = None
@@ -27,7 +31,7 @@ class Toolbox:
             self._engine[1].close()
             self._engine = None
         if self._engine is None:
-            self._engine = (model, open_engine(model, self.listener.note))
+            self._engine = (model, metered(open_engine(model, self.listener.note), model.name, self._meter))
         return self._engine[1]
 
     @property

@@ -10,24 +10,16 @@ from evalkit.spec import engines
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.nodes import Node, Path
 
-_VERBS = ("judge", "distil", "train")
-_DIAGNOSES = ("ties",)
-_SECTIONS = ("budget",)
+_VERBS = ("distil", "train")
 _STEP_KEYS = ("when", "require")
 _EXPECTING = ("bench", "compare")
-_JUDGE_KEYS = ("swap", "retest")
 _TEMPLATE = ".md.j2"
 
 
 def check(root: Node, diagnostics: Diagnostics) -> None:
     """Say what in a document of right shape has to wait for a later version."""
-    for section in _SECTIONS:
-        _refuse(root, (), section, f"`{section}`", diagnostics)
     for path, model in _models(root):
         _check_engine(model, path, diagnostics)
-    for name, judge in _entries(root, "judges"):
-        for key in _JUDGE_KEYS:
-            _refuse(judge, ("judges", name), key, f"`{key}` of a judge, which compares pairs,", diagnostics)
     _check_template(root.get("report"), diagnostics)
     for name, step in _entries(root, "steps"):
         _check_step(step, ("steps", name), diagnostics)
@@ -42,9 +34,6 @@ def _check_step(step: Node, path: Path, diagnostics: Diagnostics) -> None:
         _refuse(step, path, key, f"`{key}` on a step", diagnostics)
     if not any(verb in step.map for verb in _EXPECTING):
         _refuse(step, path, "expect", "`expect` on such a step", diagnostics)
-    kind = step.get("diagnose")
-    if kind is not None and kind.content in _DIAGNOSES:
-        diagnostics.error(kind.place, (*path, "diagnose"), _later(f"the diagnosis `{kind.content}`"))
 
 
 def _check_template(report: Node | None, diagnostics: Diagnostics) -> None:

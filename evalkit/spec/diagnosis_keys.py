@@ -35,6 +35,7 @@ KEYS = {
     "determinism": Keys(("of", "again")),
     "route": Keys(("of",), ("first", "then")),
     "sweep": Keys(("arms",), ("over",)),
+    "ties": Keys(("of",), ("consistency",)),
     **dict.fromkeys(TRAINING, Keys(("data",), ("by", "scores"))),
 }
 
@@ -50,7 +51,8 @@ def check(steps: dict[str, Node], diagnostics: Diagnostics) -> None:
         for key in keys.needed:
             if key not in step.map:
                 message = f"the diagnosis `{kind}` needs `{key}`"
-                diagnostics.error(step.place, ("steps", name), message, hint=_HINTS[key], at_key=True)
+                hint = "name a `judge` step" if kind == "ties" else _HINTS[key]
+                diagnostics.error(step.place, ("steps", name), message, hint=hint, at_key=True)
         for key, node in step.map.items():
             if key not in (*known, *_ANY):
                 message = f"`{key}` means nothing to the diagnosis `{kind}`"

@@ -11,6 +11,16 @@ from evalkit.spec.nodes import Node
 _SEVERAL = ("diversity", "consistency")
 
 
+def readable(step: Node, key: str | int, target: Node) -> bool:
+    """Whether a step of this verb can be read: the answers of a `bench`, but for `ties` the verdicts of a `judge`, and
+    beside them a `consistency` with the answers that it reads itself."""
+    if step.text("diagnose") == "ties" and key == "of":
+        return "judge" in target.map
+    if key == "consistency" and target.text("diagnose") == "consistency":
+        return True
+    return "bench" in target.map
+
+
 def check(long: Node, diagnostics: Diagnostics) -> None:
     """Say of each `diagnose` step of a long form which of the steps that it reads cannot answer it."""
     steps = long.map["steps"].map
@@ -32,6 +42,10 @@ def _problems(kind: str, step: Node, long: Node) -> Iterator[tuple[str, str, str
     if of is not None and kind == "rubric" and not any("best_of" in one.map for one in _policies(of, long)):
         message = f"'{step.text('of')}' selects nothing: there is no value of candidates to judge"
         yield "of", message, "for example policy: {temperature: 0.8, best_of: 3, select: logprob}"
+    drawn = _bench(step, "consistency", long)
+    if drawn is not None and not any(_answers(one) > 1 for one in _policies(drawn, long)):
+        message = f"'{step.text('consistency')}' has one answer to each item: consistency is about several"
+        yield "consistency", message, "for example policy: {temperature: 0.7, samples: 10}"
     if greedy is not None and any(_number(one, "temperature", 0) > 0 for one in _policies(greedy, long)):
         message = f"'{step.text('greedy')}' draws its answers: greedy ones are at temperature 0"
         yield "greedy", message, "name a step whose policy is greedy"

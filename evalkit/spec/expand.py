@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from evalkit.core.types import Json
-from evalkit.spec import engines, expand_diagnoses, expand_sweeps
+from evalkit.spec import engines, expand_diagnoses, expand_judges, expand_sweeps
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnosis_keys import TRAINING
 from evalkit.spec.diagnostics import did_you_mean
@@ -26,8 +26,6 @@ _SHORT_SUITE = "suite"
 _SOURCES = ("embedded", "hub", "path", "file")
 _MODEL_DEFAULTS = {"dtype": "auto", "device": "auto"}
 _LONGEST_NAME = 64
-_FOREIGN = ("budget",)
-"""Parts of the language of tomorrow: passed through as they are."""
 
 
 def model_source(text: str) -> dict[str, Json]:
@@ -42,7 +40,8 @@ def model_source(text: str) -> dict[str, Json]:
 
 def expand(root: Node, main: str, tasks: TaskLibrary, reading: Reading) -> Node:
     """The long form of a document whose shape is right. What is wrong with its meaning goes to the diagnostics."""
-    root = expand_diagnoses.spread(expand_sweeps.spread(root, reading.diagnostics), reading.diagnostics)
+    for kind in (expand_sweeps, expand_diagnoses, expand_judges):
+        root = kind.spread(root, reading.diagnostics)
     return _Expander(root, main, tasks, reading).expand()
 
 
@@ -83,7 +82,7 @@ class _Expander:
         rubrics = self._tasks.rubrics.node()
         if rubrics is not None:
             parts["rubrics"] = rubrics
-        kept = {key: root.map[key] for key in ("meta", "tasks", *_FOREIGN) if key in root.map}
+        kept = {key: root.map[key] for key in ("meta", "tasks", "budget") if key in root.map}
         return Node({**parts, **judges, **kept}, root.place)
 
     def _judges(self) -> dict[str, Node]:
@@ -92,6 +91,9 @@ class _Expander:
         if judges is None:
             return {}
         found = {name: _with_defaults(judge, {"policy": BUILT_IN}) for name, judge in judges.map.items()}
+        found |= {
+            name: expand_judges.with_defaults(found[name]) for name in expand_judges.compares(self._root) & set(found)
+        }
         for name, judge in found.items():
             self._policies.check_known(judge.map["policy"], ("judges", name, "policy"))
         return {"judges": Node(found, judges.place)}

@@ -8,10 +8,13 @@ import jinja2
 
 from evalkit.core import templates
 from evalkit.spec.diagnostics import Diagnostics
+from evalkit.spec.expand_judges import DEFAULTS, compares
 from evalkit.spec.nodes import Node, Path
 
 _SHOWN = ("question", "prompt", "answer", "row")
 _NEEDED = ("question", "answer")
+_SHOWN_OF_PAIRS = ("prompt", "first", "second", "criteria", "reference", "row")
+_NEEDED_OF_PAIRS = ("first", "second")
 
 
 def check(long: Node, models: Set[str], diagnostics: Diagnostics) -> None:
@@ -22,9 +25,13 @@ def check(long: Node, models: Set[str], diagnostics: Diagnostics) -> None:
         model = judge.map["model"]
         if model.content not in models:
             diagnostics.unknown(model, (*path, "model"), f"unknown model '{model.content}'", models)
+        elif "route" in (long.map["models"].get(model.content) or Node({})).map:
+            message = f"'{model.content}' is a route, and a judge is one model"
+            diagnostics.error(model.place, (*path, "model"), message, hint="name one of its models")
         _check_policy(judge.map["policy"], path, long, diagnostics)
         if "prompt" in judge.map:
-            _check_prompt(judge.map["prompt"], (*path, "prompt"), diagnostics)
+            pairs = name in compares(long) or (name not in named(long) and not DEFAULTS.keys().isdisjoint(judge.map))
+            _check_prompt(judge.map["prompt"], (*path, "prompt"), pairs, diagnostics)
     for name, policy in long.map["policies"].map.items():
         select = policy.get("select")
         if select is not None:
@@ -68,21 +75,28 @@ def _check_policy(named_policy: Node, path: Path, long: Node, diagnostics: Diagn
         diagnostics.error(named_policy.place, (*path, "policy"), message, hint="give it a policy with one answer")
 
 
-def _check_prompt(prompt: Node, path: Path, diagnostics: Diagnostics) -> None:
+def _check_prompt(prompt: Node, path: Path, pairs: bool, diagnostics: Diagnostics) -> None:
+    shown, needed = (_SHOWN_OF_PAIRS, _NEEDED_OF_PAIRS) if pairs else (_SHOWN, _NEEDED)
     try:
         used = templates.variables(prompt.content)
         templates.check_syntax(prompt.content)
     except jinja2.TemplateSyntaxError as error:
         message = f"this is not a valid template (its line {error.lineno}): {error.message}"
-        diagnostics.error(prompt.place, path, message, hint="the syntax is Jinja2: {{ answer }}")
+        diagnostics.error(prompt.place, path, message, hint=f"the syntax is Jinja2: {{{{ {needed[-1]} }}}}")
         return
-    for name in sorted(used - set(_SHOWN)):
-        message = f"a judge's prompt has no '{name}'"
-        diagnostics.error(prompt.place, path, message, hint=f"it has {', '.join(_SHOWN)} (row.NAME for a field)")
-    for name in _NEEDED:
+    for name in sorted(used - set(shown)):
+        message = f"a judge's prompt{' about pairs' if pairs else ''} has no '{name}'"
+        diagnostics.error(prompt.place, path, message, hint=f"it has {', '.join(shown)} (row.NAME for a field)")
+    for name in needed:
         if name not in used:
-            message = f"the judge would not see the {name}: its prompt has no {{{{ {name} }}}}"
-            diagnostics.error(prompt.place, path, message, hint="write {{ question }} and {{ answer }} into it")
+            what = f"the {name} answer" if pairs else f"the {name}"
+            message = f"the judge would not see {what}: its prompt has no {{{{ {name} }}}}"
+            hint = (
+                "write {{ first }} and {{ second }} into it"
+                if pairs
+                else "write {{ question }} and {{ answer }} into it"
+            )
+            diagnostics.error(prompt.place, path, message, hint=hint)
 
 
 def lint(long: Node, diagnostics: Diagnostics) -> None:

@@ -14,6 +14,8 @@ W011  groups that are made of a model's own results (`circular.py`)
 W012  more files of recorded answers than answers are asked for
 W013  a rubric that measures length and keywords only (`rubric_library.py`)
 W014  a judge that is the model whose answers it judges (`judging.py`)
+W015  a judge of pairs that is of the family of a contestant (`pairings.py`)
+W016  a judge of pairs that is asked in one order only (`pairings.py`)
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 
 from evalkit.core.types import Json
-from evalkit.spec import circular, judging, scalars
+from evalkit.spec import circular, judging, pairings, scalars
 from evalkit.spec.diagnostics import LINE_BREAK, Diagnostic, Diagnostics
 from evalkit.spec.nodes import Node, Path, walk
 from evalkit.spec.references import used_names
@@ -49,6 +51,7 @@ def lint(written: Node, long: Node, diagnostics: Diagnostics) -> None:
     _movable_packages(long, diagnostics)
     _unread_files(long, diagnostics)
     judging.lint(long, diagnostics)
+    pairings.lint(long, diagnostics)
     budget = long.map["void_budget"]
     if budget.content > _LARGE_VOID_BUDGET:
         message = f"with {budget.content:.0%} of the answers missing a step still passes"

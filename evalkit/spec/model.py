@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from evalkit.core.expectation import Condition
+from evalkit.core.price import Price
 from evalkit.core.routing import Route
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Message, Model, SamplingParams
@@ -64,9 +65,12 @@ class Policy(Struct, frozen=True):
 
 
 class JudgeRule(Struct, frozen=True):
-    """A judge: `model` answers what is asked about an answer, its own questions (`ask`) or those of a rubric.
+    """A judge: `model` answers what is asked about an answer, its own questions (`ask`) or those of a rubric; or it
+    compares pairs, by the criteria in `ask`.
 
-    `prompt` is a template in the place of the built-in one, `policy` how it is asked where it has to write.
+    `prompt` is a template in the place of the built-in one, `policy` how it is asked where it has to write. Of a judge
+    that compares: `swap` asks in both orders, `retest` is the share of the pairs that is asked once more, `style` the
+    form of its verdicts, and with `reference` it is shown gold answers.
     """
 
     name: str
@@ -74,6 +78,10 @@ class JudgeRule(Struct, frozen=True):
     ask: tuple[str, ...] = ()
     policy: str = "greedy"
     prompt: str | None = None
+    swap: bool = True
+    retest: float = 0.1
+    style: Literal["letters", "json"] = "letters"
+    reference: bool = False
 
 
 class BenchStep(Struct, frozen=True, tag="bench"):
@@ -115,7 +123,17 @@ class DiagnoseStep(Struct, frozen=True, tag="diagnose"):
     expect: tuple[Condition, ...] = ()
 
 
-Step = BenchStep | DiagnoseStep
+class JudgeStep(Struct, frozen=True, tag="judge"):
+    """Let the `judges` compare the answers of two `bench` steps, pair by pair. A win is the player's."""
+
+    name: str
+    judges: tuple[str, ...]
+    player: str
+    opponent: str
+    expect: tuple[Condition, ...] = ()
+
+
+Step = BenchStep | DiagnoseStep | JudgeStep
 """A tagged union of the verbs; it grows with them."""
 
 
@@ -126,12 +144,25 @@ class Report(Struct, frozen=True):
     to: str | None = None
 
 
+class Budget(Struct, frozen=True):
+    """What a run may spend: `usd`, `gpu_hours` of answering, `hours` on the clock, `tokens` of prompts and answers.
+
+    None is without a limit. Money, GPU time and tokens are those of all answers that the run is made of, whenever they
+    were asked; the clock counts one attempt.
+    """
+
+    usd: float | None = None
+    gpu_hours: float | None = None
+    hours: float | None = None
+    tokens: int | None = None
+
+
 class Spec(Struct, frozen=True):
     """One spec in long form, every reference checked.
 
     `tasks` holds every task document in use, by name. `seed` is the one all others derive from.
     `void_budget` is the share of void samples that a step survives. `rubrics` are those in use, by name. `routes` are
-    the models that are made of others.
+    the models that are made of others, `prices` those of models that have one.
     """
 
     name: str
@@ -150,6 +181,8 @@ class Spec(Struct, frozen=True):
     rubrics: dict[str, Rubric] = {}
     judges: dict[str, JudgeRule] = {}
     routes: dict[str, Route] = {}
+    prices: dict[str, Price] = {}
+    budget: Budget = Budget()
 
 
 class Rubric(Struct, frozen=True):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from evalkit.spec import diagnosis_keys, diagnosis_reads, expectations, judging, routes
+from evalkit.spec import diagnosis_keys, diagnosis_reads, expectations, judging, pairings, routes
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.model import Task
 from evalkit.spec.nodes import Node, Path, walk
 
-_STEP_KEYS = ("of", "first", "then", "greedy", "again", "scores")
+_STEP_KEYS = ("of", "first", "then", "greedy", "again", "scores", "consistency")
 _MODEL_KEYS = ("model",)
-_READERS = {"diagnose": "diagnosed", "compare": "compared"}
+_READERS = {"diagnose": "diagnosed", "compare": "compared", "judge": "judged"}
 
 
 class Use(Node, frozen=True):
@@ -33,13 +33,13 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
                 diagnostics.unknown(
                     use, use.path, f"unknown step '{use.content}'", [key for key in steps if key != name]
                 )
-            elif use.content != name and "bench" not in steps[use.content].map:
+            elif use.content != name and not diagnosis_reads.readable(step, use.path[-1], steps[use.content]):
                 _refuse_reading(use, step, steps, diagnostics)
-        _check_named(step.get("judge"), (*at, "judge"), long.get("judges"), "judge", diagnostics)
         _check_compared(step, at, diagnostics)
         expectations.check(step, at, long, diagnostics)
     _check_selects(long, diagnostics)
     judging.check(long, models, diagnostics)
+    pairings.check(long, judging.named(long), diagnostics)
     routes.check(long, models, diagnostics)
     _check_data(steps, diagnostics)
     diagnosis_keys.check(steps, diagnostics)
@@ -50,6 +50,11 @@ def check(long: Node, tasks: TaskLibrary, diagnostics: Diagnostics) -> None:
 
 
 def _refuse_reading(use: Use, step: Node, steps: dict[str, Node], diagnostics: Diagnostics) -> None:
+    if step.text("diagnose") == "ties" and use.path[-1] == "of":
+        judges = ", ".join(key for key, other in steps.items() if "judge" in other.map)
+        message = f"'{use.content}' compares no pairs: ties are those of a `judge` step"
+        diagnostics.error(use.place, use.path, message, hint=f"judge steps: {judges or 'none'}")
+        return
     done = next((done for verb, done in _READERS.items() if verb in step.map), None)
     if done is not None:
         message = f"'{use.content}' asks nothing itself: only the answers of a `bench` can be {done}"
@@ -160,7 +165,10 @@ def _model_uses(step: Node, at: Path) -> list[Use]:
 
 
 def _step_uses(step: Node, at: Path) -> list[Use]:
-    found = [Use(step.map[key].content, step.map[key].place, (*at, key)) for key in _STEP_KEYS if key in step.map]
+    given = [(key, step.map[key]) for key in _STEP_KEYS if key in step.map]
+    found = [Use(node.content, node.place, (*at, key)) for key, node in given if not node.is_list]
+    sides = [(key, node) for key, node in given if node.is_list]
+    found += [Use(one.content, one.place, (*at, key, n)) for key, node in sides for n, one in enumerate(node.items)]
     arms = step.get("arms")
     found += [Use(node.content, node.place, (*at, "arms", label)) for label, node in (arms.map.items() if arms else ())]
     compared = step.get("compare")
@@ -215,7 +223,7 @@ def used_names(long: Node) -> set[tuple[str, str]]:
         used |= {("models", use.content) for use in _model_uses(step, ("steps", name))}
         suites = [step.map[key].content for key in ("bench", "suite") if key in step.map]
         used |= {("suites", known) for suite in suites for known in (suite, suite.removesuffix(f".{name}"))}
-        used |= {("judges", step.map["judge"].content)} if "judge" in step.map else set()
+        used |= {("judges", one.content) for one in (step.map["judge"].items if "judge" in step.map else ())}
         policy = step.get("policy")
         chosen = policy.map.values() if policy is not None and policy.is_map else [policy] if policy else []
         named = [node.content for node in chosen if isinstance(node.content, str)]

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evalkit.core.expectation import Condition
+from evalkit.core.price import Price
 from evalkit.core.routing import Escalation, Route, RouteRule
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Model
 from evalkit.spec import engines, formats
 from evalkit.spec.model import (
     BenchStep,
+    Budget,
     DiagnoseStep,
     JudgeRule,
+    JudgeStep,
     Policy,
     Report,
     Rubric,
@@ -42,7 +45,7 @@ def spec(
         models={name: _model(name, model, resolve) for name, model in long["models"].items() if "route" not in model},
         suites={name: _suite(suite, names) for name, suite in long["suites"].items() if _is_complete(suite)},
         policies={name: _policy(name, policy) for name, policy in long["policies"].items()},
-        steps={name: _step(name, step, resolve) for name, step in long["steps"].items()},
+        steps={name: _step(name, _direct(step, long["steps"]), resolve) for name, step in long["steps"].items()},
         tasks=tasks,
         sandbox=long["sandbox"],
         report=Report(long["report"]["template"], long["report"].get("to")),
@@ -53,6 +56,8 @@ def spec(
         rubrics=rubrics,
         judges={name: _judge(name, judge) for name, judge in long.get("judges", {}).items()},
         routes={name: _route(model["route"]) for name, model in long["models"].items() if "route" in model},
+        prices={name: Price(**model["price"]) for name, model in long["models"].items() if "price" in model},
+        budget=Budget(**long.get("budget", {})),
     )
 
 
@@ -128,11 +133,19 @@ def _policy(name: str, policy: Json) -> Policy:
 
 
 def _judge(name: str, judge: Json) -> JudgeRule:
-    return JudgeRule(name, judge["model"], tuple(judge.get("ask", ())), judge["policy"], judge.get("prompt"))
+    of_pairs = {key: judge[key] for key in ("swap", "retest", "style", "reference") if key in judge}
+    questions = tuple(judge.get("ask", ()))
+    return JudgeRule(name, judge["model"], questions, judge["policy"], judge.get("prompt"), **of_pairs)
 
 
-_ROLES = ("of", "first", "then", "greedy", "again", "scores")
+_ROLES = ("of", "first", "then", "greedy", "again", "scores", "consistency")
 _NO_OPTIONS = (*_ROLES, "arms", "data", "by", "diagnose", "about", "meta")
+
+
+def _direct(step: Json, steps: Json) -> Json:
+    """A step that names a `consistency` reads the answers that this one reads."""
+    named = steps.get(step.get("consistency"), {})
+    return step | {"consistency": named["of"]} if named.get("diagnose") == "consistency" else step
 
 
 def _step(name: str, step: Json, resolve: Resolve) -> Step:
@@ -146,6 +159,8 @@ def _step(name: str, step: Json, resolve: Resolve) -> Step:
         file = step.get("data")
         training = TrainingFile(file, str(resolve(file)), step["by"]) if file is not None else None
         return DiagnoseStep(name=name, diagnosis=step["diagnose"], reads=reads, options=options, training=training)
+    if "judge" in step:
+        return JudgeStep(name, tuple(step["judge"]), *step["of"])
     return BenchStep(
         name=name,
         suite=step["bench"],

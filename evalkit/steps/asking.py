@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from evalkit.core.judging import Judged, Mark, Question
 from evalkit.core.ports import Store, Tools
+from evalkit.core.price import Used
 from evalkit.core.selection import Candidate
 from evalkit.core.types import Completion, Progress, Request, Sample, Void
 from evalkit.steps.bench import Arm, Bench, Cell, cells, chunks
@@ -132,18 +133,15 @@ def hear(bench: Bench, arm: Arm, candidates: Sequence[tuple[Sample, Candidate]],
     put = [asked(bench, arm, sample, candidate) for sample, candidate in candidates]
     keys = list({one.request.key for some in put for one in some})
     answers, voids = store.completions(keys), store.voids(keys)
-    hearing = _Hearing(judge, bench.usd_per_hour, answers, voids)
+    hearing = _Hearing(judge, answers, voids)
     return [hearing.of(sample.id, some) for (sample, _), some in zip(candidates, put, strict=True)]
 
 
 class _Hearing:
     """Reads answers, and counts the cost of each once an item."""
 
-    def __init__(
-        self, judge: Judge, usd_per_hour: float | None, answers: dict[str, Completion], voids: dict[str, Void]
-    ) -> None:
+    def __init__(self, judge: Judge, answers: dict[str, Completion], voids: dict[str, Void]) -> None:
         self._judge = judge
-        self._usd_per_hour = usd_per_hour
         self._answers = answers
         self._voids = voids
         self._paid: set[tuple[str, str]] = set()
@@ -166,16 +164,17 @@ class _Hearing:
 
     def _judged(self, put: Sequence[Asked], marks: dict[str, Mark], own: Sequence[Completion]) -> Judged:
         seconds = _sum([one.seconds for one in own])
-        hourly = self._usd_per_hour
+        prompt_tokens = _whole(_sum([one.prompt_tokens for one in own]))
+        completion_tokens = _whole(_sum([0 if one.likelihoods else one.completion_tokens for one in own]))
         return Judged(
             judge=self._judge.name,
             model=self._judge.model.name,
             questions=len(put),
             unread=sum(mark.value is None for mark in marks.values()),
-            prompt_tokens=_whole(_sum([one.prompt_tokens for one in own])),
-            completion_tokens=_whole(_sum([0 if one.likelihoods else one.completion_tokens for one in own])),
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
             seconds=seconds,
-            usd=None if seconds is None or hourly is None else seconds / 3600 * hourly,
+            usd=self._judge.rate.usd(Used(prompt_tokens, completion_tokens, seconds)),
         )
 
 

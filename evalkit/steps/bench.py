@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from evalkit.core.keys import completion_key, execution_key
 from evalkit.core.ports import Scorer, Selector
+from evalkit.core.price import Rate
 from evalkit.core.routing import Escalation
 from evalkit.core.types import (
     Completion,
@@ -96,7 +97,7 @@ class Bench(Struct, frozen=True):
     fingerprint: Fingerprint
     arms: tuple[Arm, ...]
     salt: str = ""
-    usd_per_hour: float | None = None
+    rate: Rate = Rate()
     route: str = ""
     gate: Gate | None = None
     after: Bench | None = None

@@ -18,6 +18,7 @@ from evalkit.core.digest import digest_text
 from evalkit.core.errors import DataError
 from evalkit.core.judging import Mark, Question
 from evalkit.core.keys import completion_key
+from evalkit.core.price import Rate
 from evalkit.core.selection import Candidate
 from evalkit.core.templates import render
 from evalkit.core.types import Completion, Fingerprint, Json, Message, Model, Prompt, Request, Sample, SamplingParams
@@ -45,7 +46,8 @@ _QUOTED = 40
 
 class Judge(Struct, frozen=True):
     """A judge, ready to be asked. `template` is its prompt over `question`, `prompt`, `answer` and `row`, of which it
-    sees the `fields`. `weighs`: its model says how likely yes and no are, and writes nothing."""
+    sees the `fields`. `weighs`: its model says how likely yes and no are, and writes nothing. `rate` is what it
+    costs."""
 
     name: str
     model: Model
@@ -54,6 +56,7 @@ class Judge(Struct, frozen=True):
     weighs: bool
     template: str = PROMPT
     fields: tuple[str, ...] = ()
+    rate: Rate = Rate()
 
     @property
     def prompt_sha256(self) -> str:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from msgspec import Struct
+
 from evalkit.core.digest import digest_text
 from evalkit.core.ports import Store
+from evalkit.core.price import Used
 from evalkit.core.types import Completion, Request, SampleRow, Score, Weighed
 from evalkit.steps.bench import Arm, Bench, limits_of
 from evalkit.steps.known import Known, Mark, items
 from evalkit.steps.routing import admitted, marks
+
+
+class Told(Struct, frozen=True):
+    """A row, and what it was made of."""
+
+    row: SampleRow
+    known: Known
+    mark: Mark
 
 
 def rows(bench: Bench, store: Store, identity: str) -> Iterator[SampleRow]:
@@ -18,11 +29,17 @@ def rows(bench: Bench, store: Store, identity: str) -> Iterator[SampleRow]:
 
     Of the second model of an escalation these are the items that the first one's answers send on.
     """
+    return (one.row for one in told(bench, store, identity))
+
+
+def told(bench: Bench, store: Store, identity: str) -> Iterator[Told]:
+    """The same with what each row was made of."""
     bench = admitted(bench, store, identity)
     for arm in bench.arms:
         for some in items(bench, arm, store, identity):
             for item, found in zip(some, marks(bench, arm, some, store), strict=True):
-                yield from (_row(bench, arm, one, mark) for one, mark in zip(item, found, strict=True))
+                for one, mark in zip(item, found, strict=True):
+                    yield Told(_row(bench, arm, one, mark), one, mark)
 
 
 def _row(bench: Bench, arm: Arm, known: Known, mark: Mark) -> SampleRow:
@@ -31,7 +48,9 @@ def _row(bench: Bench, arm: Arm, known: Known, mark: Mark) -> SampleRow:
     execution = tried.execution
     turns = (*cell.earlier, completion) if completion else cell.earlier  # what came was paid for
     seconds = _sum(turn.seconds for turn in turns)
-    usd = None if seconds is None or bench.usd_per_hour is None else seconds / 3600 * bench.usd_per_hour
+    prompt_tokens = _sum(turn.prompt_tokens for turn in turns)
+    written = _sum(0 if turn.likelihoods else turn.completion_tokens for turn in turns)
+    usd = bench.rate.usd(Used(prompt_tokens, written, seconds))
     if mark.judged is not None:
         usd = _sum([usd, mark.judged.usd])
     return SampleRow(
@@ -62,7 +81,7 @@ def _row(bench: Bench, arm: Arm, known: Known, mark: Mark) -> SampleRow:
         stderr=execution.stderr if execution else None,
         reason=score.reason,
         finish_reason=completion.finish_reason if completion else None,
-        prompt_tokens=_sum(turn.prompt_tokens for turn in turns),
+        prompt_tokens=prompt_tokens,
         completion_tokens=_sum(turn.completion_tokens for turn in turns),
         seconds=seconds,
         sandbox_s=execution.wall_s if execution else None,

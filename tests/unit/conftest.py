@@ -1,4 +1,4 @@
-"""What unit tests share: builders of sample rows, and of environments with interpreters of their own."""
+"""What unit tests share: builders of sample rows, of verdicts, and of environments with their own interpreters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from evalkit.core.types import Message, Prompt, SampleRow, SamplingParams
+from evalkit.core.types import Message, Outcome, Prompt, SampleRow, SamplingParams
+from evalkit.core.verdicts import Game, Said, Side, VerdictRow, verdict_of
 
 
 def build_row(**known: Any) -> SampleRow:
@@ -52,6 +53,43 @@ def build_environment(folder: Path, *packages: str, versions: dict[str, str] | N
 def own_environment() -> Callable[..., Path]:
     """The builder of environments."""
     return build_environment
+
+
+SAID: dict[str, tuple[Said | None, ...]] = {
+    "win": ("first", "second"),
+    "loss": ("second", "first"),
+    "tie": ("tie", "tie"),
+    "first": ("first", "first"),
+    "second": ("second", "second"),
+    "unread": (None, "first"),
+    "one": ("first",),
+}
+RIGHT: dict[str, Outcome] = {"+": "pass", "-": "fail", "?": "unscored", "x": "void"}
+
+
+def build_verdict(said: str = "win", right: str = "??", chars: tuple[int, int] = (100, 80), **known: Any) -> VerdictRow:
+    """What judge j says of an item, in two games; `right` marks the player's answer and the opponent's; `again` is what
+    it says when it is asked once more."""
+    again = known.pop("again", None)
+    games = [Game(swapped=bool(place), said=one) for place, one in enumerate(SAID[said])]
+    if again is not None:
+        games += [Game(swapped=bool(place), said=one, retest=1) for place, one in enumerate(SAID[again])]
+    sides = [
+        Side(f"{step}-answers", model, "0" * 64, length, length // 4, RIGHT[mark], {"+": 1.0, "-": 0.0}.get(mark))
+        for step, model, length, mark in zip(("player", "opponent"), ("mine", "theirs"), chars, right, strict=True)
+    ]
+    values: dict[str, Any] = dict(
+        step="duel", judge="j", judge_model="umpire", category="c", task="t", split="test", id="i0", sample=0,
+        groups={}, player=sides[0], opponent=sides[1], games=tuple(games),
+        verdict=verdict_of([game for game in games if not game.retest]),
+    )  # fmt: skip
+    return VerdictRow(**(values | known))
+
+
+@pytest.fixture(scope="session")
+def verdict() -> Callable[..., VerdictRow]:
+    """The builder of verdicts."""
+    return build_verdict
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,12 @@ by their texts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from evalkit.core.diagnosis import Diagnosis
 from evalkit.core.runfolder import DiagnosisLock
 from evalkit.core.types import SampleRow
+from evalkit.core.verdicts import VerdictRow
 from evalkit.steps.diagnoses.compare import Compare
 from evalkit.steps.diagnoses.composition import Composition
 from evalkit.steps.diagnoses.consistency import Consistency
@@ -22,6 +23,7 @@ from evalkit.steps.diagnoses.order import FileOrder
 from evalkit.steps.diagnoses.route import RouteDiagnosis
 from evalkit.steps.diagnoses.rubric import RubricValidity
 from evalkit.steps.diagnoses.sweep import Sweep
+from evalkit.steps.diagnoses.ties import Ties
 
 
 class Diagnoser(Protocol):
@@ -36,6 +38,15 @@ class Diagnoser(Protocol):
         ...
 
 
+@runtime_checkable
+class Listener(Protocol):
+    """One kind of diagnosis that reads verdicts."""
+
+    def hear(self, row: VerdictRow) -> None:
+        """Take a verdict of one of the `judge` steps that the lock names, each once, in the order of the run."""
+        ...
+
+
 KINDS: Mapping[str, Callable[[DiagnosisLock], Diagnoser]] = {
     "compare": Compare,
     "composition": Composition,
@@ -47,5 +58,6 @@ KINDS: Mapping[str, Callable[[DiagnosisLock], Diagnoser]] = {
     "route": RouteDiagnosis,
     "rubric": RubricValidity,
     "sweep": Sweep,
+    "ties": Ties,
 }
 """Every kind by its name in the language."""

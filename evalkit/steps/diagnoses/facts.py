@@ -128,13 +128,18 @@ def _fact(row: SampleRow, name: str) -> Fact:
 
 
 def _short(what: object) -> Digest | None:
-    return None if what is None else int(digest(what)[:_SHORT], 16)
+    return None if what is None else short(what)
+
+
+def short(what: object) -> Digest:
+    """The digest of what is kept only to be told apart from others."""
+    return int(digest(what)[:_SHORT], 16)
 
 
 def _behaviour(row: SampleRow) -> Digest | None:
     if row.tests_total is None:
         return _short(row.answer)
-    return _short([row.error_class, [[test.label, test.passed] for test in row.tests]])
+    return short([row.error_class, [[test.label, test.passed] for test in row.tests]])
 
 
 def label(category: str) -> str:

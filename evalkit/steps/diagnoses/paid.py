@@ -24,12 +24,13 @@ class Cost(Struct):
         if row.text is None and row.outcome == "void" and not row.earlier:
             return  # nothing came back
         self.answers += 1
-        self.tokens = _plus(self.tokens, row.completion_tokens)
-        self.seconds = _plus(self.seconds, row.seconds)
-        self.usd = _plus(self.usd, row.usd)
+        self.tokens = plus(self.tokens, row.completion_tokens)
+        self.seconds = plus(self.seconds, row.seconds)
+        self.usd = plus(self.usd, row.usd)
 
 
-def _plus(total: _Number | None, part: _Number | None) -> _Number | None:
+def plus(total: _Number | None, part: _Number | None) -> _Number | None:
+    """The sum; None once a part is not known."""
     return None if total is None or part is None else total + part
 
 
@@ -38,7 +39,7 @@ def sum_of(costs: Iterable[Cost]) -> Cost:
     total = Cost()
     for cost in costs:
         total.answers += cost.answers
-        total.tokens = _plus(total.tokens, cost.tokens)
-        total.seconds = _plus(total.seconds, cost.seconds)
-        total.usd = _plus(total.usd, cost.usd)
+        total.tokens = plus(total.tokens, cost.tokens)
+        total.seconds = plus(total.seconds, cost.seconds)
+        total.usd = plus(total.usd, cost.usd)
     return total

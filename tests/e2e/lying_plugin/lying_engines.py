@@ -15,6 +15,7 @@ Used = Callable[[SamplingParams], SamplingParams | None]
 
 class Adapter:
     recorded = False
+    remote = False
 
     def __init__(self, name: str, used: Used, *, isolated: bool = False) -> None:
         self.name, self.used, self.isolated = name, used, isolated

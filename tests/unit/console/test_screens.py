@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from msgspec import Struct
 from evalkit import console
 from evalkit.core.errors import EvalkitError, PrerequisiteError
 from evalkit.core.ports import Rendered
+from evalkit.core.price import Price
 from evalkit.core.runfolder import RunRecord
 from evalkit.core.types import Choice, Contribution, Message, Prompt, SampleRow, TestResult, Weighed
 from evalkit.doctor import Check
@@ -25,6 +27,7 @@ from evalkit.report.collect import collect
 from evalkit.report.folder import read_rows, read_run
 from evalkit.report.write import write
 from evalkit.sandboxes.garbage import Removed
+from evalkit.spec.model import Budget
 from evalkit.taskview import Fetched, Shown
 
 Build = Callable[..., SampleRow]
@@ -70,10 +73,18 @@ class Step(Struct, frozen=True):
     continuations: int = 0
     judging: tuple[PlannedJudging, ...] = ()
     foreseen: tuple[Foreseen, ...] = ()
+    usd: float = 0.0
+    unpriced: tuple[str, ...] = ()
+
+
+class PricedSpec(Struct, frozen=True):
+    prices: dict[str, Price] = {}
+    budget: Budget = Budget()
 
 
 class Plan(Struct, frozen=True):
     steps: tuple[Step, ...]
+    spec: PricedSpec = PricedSpec()
 
 
 def test_plan(screen: Callable[..., None]) -> None:
@@ -129,6 +140,18 @@ def test_plan_of_what_is_weighed(capsys: pytest.CaptureFixture[str], ceiling: in
     assert said in capsys.readouterr().out
 
 
+def test_plan_of_what_costs_money(capsys: pytest.CaptureFixture[str]) -> None:
+    """The most that it may cost, of whom that is not known, and the budget."""
+    step = Step(
+        name="bench", verb="bench", needs=(), key="1a2b3c4d5e6f7081", requests=10, cached=0, programs_cached=None,
+        prompt_tokens=1200, max_completion_tokens=5120, tokens_exact=True, why="first run of this step",
+        tasks=(PlannedTask("arc", "arc_challenge", "test", 10, 10, 0),), usd=1.25, unpriced=("base",),
+    )  # fmt: skip
+    console.show_plan(Plan((step, step), PricedSpec({"gpt4": Price(30.0, 60.0)}, Budget(usd=20.0))))
+    said = "cost: at most $2.50, without base, of which it is not known before; the budget is $20.00\n"
+    assert said in capsys.readouterr().out
+
+
 def test_results(screen: Callable[..., None], tmp_path: Path) -> None:
     """The table of a finished run."""
     folder = shutil.copytree(DATA / "run_example", tmp_path / "run")
@@ -147,6 +170,13 @@ def test_screen_and_report_show_the_same(capsys: pytest.CaptureFixture[str], tmp
             assert figure in screen
             assert f"| {figure} |" in report
     assert numbers.pct(step.macro.score) in screen
+
+
+def test_judged_results(screen: Callable[..., None], tmp_path: Path) -> None:
+    """What a judge said stands below the scores, and the gravest findings are serious."""
+    runpy.run_path(str(DATA / "make_judging_example.py"))["write"](tmp_path)
+    console.show_results(write(tmp_path))
+    screen("results_judged")
 
 
 def test_stamped_results(screen: Callable[..., None], row: Build) -> None:

@@ -8,13 +8,15 @@ import msgspec
 import pytest
 
 from evalkit.core.expectation import Claim, Condition, Expected, Judgement
-from evalkit.core.runfolder import DiagnosisLock, Lock, RunRecord
+from evalkit.core.runfolder import DiagnosisLock, Lock, PairingLock, RunRecord
 from evalkit.core.types import SampleRow
+from evalkit.core.verdicts import VerdictRow
 from evalkit.report.collect import collect
 from evalkit.report.expected import judge, printed
 from evalkit.report.results import Expectation, StepResults
 from evalkit.stats.intervals import Interval
 from evalkit.steps.diagnoses.contrast import Contrast
+from evalkit.steps.diagnoses.duel import Duel
 
 Build = Callable[..., SampleRow]
 COMPARED = DiagnosisLock(step="verdict", diagnosis="compare", reads={"before": "one", "after": "three"})
@@ -30,6 +32,24 @@ def found(
 
 def difference(low: float, high: float, p: float = 0.01) -> Contrast:
     return Contrast(50, 0.5, 0.5, (low + high) / 2, Interval(low, high), Interval(low + 0.01, high - 0.01), p)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "category", "expected"),
+    [(0.5, "all", "confirmed"), (0.5, "c", "confirmed"), (0.8, "all", "inconclusive"), (0.95, "all", "refuted")],
+)
+def test_a_claim_about_verdicts(
+    wanted: float, category: str, expected: Judgement, verdict: Callable[..., VerdictRow]
+) -> None:
+    """16 of 20 pairs won: 58.4 to 91.9 %."""
+    duel = Duel(PairingLock(step="duel", player="p", opponent="o", judges=()))
+    for n in range(20):
+        duel.hear(verdict("win" if n < 16 else "loss", id=f"i{n}"))
+    lock = Lock(expectations=(Expected("duel", Condition(category, "at_least", wanted)),))
+    [one] = judge(lock, {}, {}, {"duel": duel})
+    assert (0.8, expected) == (one.found, one.judgement)
+    unknown = Lock(expectations=(Expected("duel", Condition("other", "at_least", wanted)),))
+    assert "inconclusive" == judge(unknown, {}, {}, {"duel": duel})[0].judgement
 
 
 @pytest.mark.parametrize(

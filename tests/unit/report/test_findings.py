@@ -62,6 +62,82 @@ SAID = {
     "escalations_wasted": "Of 10 items that were sent on both models solve 6; the second one helped with 1.",
     "escalations_harm": "Of 10 items that were sent on the second model has a lower score on 3 and a higher one on 1.",
 }
+VALUES |= {
+    "judged_win_wrong": {"player": "mine", "opponent": "theirs", "count": 10, "wins": 12, "robbed": 9},
+    "preferred_not_right": {
+        "player": "mine",
+        "opponent": "theirs",
+        "categories": [
+            {"category": "mc", "score": 0.86, "player": 39, "opponent": 50, "n": 50, "p": 0.0009765625},
+            {"category": "math", "score": 0.9, "player": 21, "opponent": 24, "n": 50, "p": 0.648},
+        ],
+    },
+    "judge_against_truth": {"kappa": 0.2211, "observed": 0.41, "n": 200},
+    "category_too_small": {
+        "categories": [{"category": "creativity", "n": 5, "decided": 3}, {"category": "x", "n": 1, "decided": 0}],
+        "small": 20,
+        "fewest": 6,
+    },
+    "ahead_not_shown": {
+        "player": "mine",
+        "opponent": "theirs",
+        "categories": [{"category": "code", "score": 0.58, "p": 0.268, "holm": 0.536}],
+    },
+    "position_bias": {
+        "judge": "j", "pairs": 36, "flips": 13, "p": 0.0002, "share": 0.6613, "first": 13, "second": 1
+    },
+    "one_order": {"pairs": 1},
+    "length_bias": {"part": 45, "of": 45, "share": 1.0, "low": 0.921, "high": 1.0, "p": 5.7e-14},
+    "lengths_far_apart": {
+        "player": "mine",
+        "opponent": "theirs",
+        "categories": [{"category": "mc", "player": 969.2, "opponent": 12.4}],
+    },
+    "many_invalid": {"invalid": 4, "asked": 40, "low": 0.5, "high": 0.6},
+    "judges_disagree": {
+        "one": "a", "other": "b", "n": 24, "kappa": 0.0, "observed": 0.5, "low": 0.314, "high": 0.686
+    },
+    "category_of_one_kind": {
+        "kinds": [{"category": "knowledge", "field": "subject", "value": "abstract_algebra"}]
+    },
+    "verdict_against_ratings": {"judge": "j", "against": 4, "games": 50},
+    "judge_not_repeatable": {"judge": "j", "n": 12, "observed": 7 / 12, "low": 0.32, "high": 0.807, "kappa": None},
+    "ties_both_wrong": {"player": "mine", "opponent": "theirs", "ties": 9, "count": 2, "known": 7},
+    "ties_both_right": {"player": "mine", "opponent": "theirs", "ties": 9, "count": 5, "known": 7},
+    "judge_missed": {"player": "mine", "opponent": "theirs", "ties": 9, "missed": 2, "wrong": 1, "one_right": 4},
+}  # fmt: skip
+SAID |= {
+    "judged_win_wrong": "10 of 12 wins of mine are answers that the task's own scorer calls wrong; in 9 of them the "
+    "answer of theirs is right.",
+    "preferred_not_right": "mc: score 86.0 %, and yet 39 of 50 right answers of mine against 50 of theirs "
+    "(exact p = 0.001); math: score 90.0 %, and yet 21 of 50 right answers of mine against 24 of theirs "
+    "(exact p = 0.648).",
+    "judge_against_truth": "Over 200 pairs that can be verified kappa is 0.221 (the same verdict in 41.0 %): below 0.4 "
+    "is poor.",
+    "category_too_small": "creativity: 5 pairs, 3 decided; x: 1 pair, 0 decided. Fewer than 6 decided pairs cannot "
+    "give p below 0.05 however they go, and of fewer than 20 pairs a score means little.",
+    "ahead_not_shown": "mine against theirs: code 58.0 % (sign test p = 0.268, after Holm 0.536).",
+    "position_bias": "j: of 36 pairs judged in both orders 13 flip; 13 lean to the first place and 1 to the second "
+    "(p < 0.001). The first-shown answer won 66.1 % of the games that someone won.",
+    "one_order": "1 pair: how much of the score is the place of the answers cannot be known.",
+    "length_bias": "In 45 of 45 decided pairs (100.0 %, 95 % interval 92.1 % to 100.0 %, p < 0.001) the longer answer "
+    "won.",
+    "lengths_far_apart": "Mean characters, mine against theirs: mc 969 against 12.",
+    "many_invalid": "4 of 40 pairs have no verdict that can be read. The score would be 50.0 % if all of them were "
+    "lost, 60.0 % if all were won.",
+    "judges_disagree": "a and b say the same of 50.0 % of 24 pairs (95 % interval 31.4 % to 68.6 %); kappa is 0, below "
+    "0.4.",
+    "category_of_one_kind": "All pairs of knowledge have the subject 'abstract_algebra'.",
+    "verdict_against_ratings": "In 4 of 50 games that j rated the winner is not the answer with the higher sum of "
+    "ratings, or the sums of a tie differ.",
+    "judge_not_repeatable": "j, asked once more about 12 pairs, gave the same verdict in 58.3 % (95 % interval 32.0 % "
+    "to 80.7 %).",
+    "ties_both_wrong": "In 2 of 7 ties that can be verified both answers are wrong.",
+    "ties_both_right": "In 5 of 7 ties that can be verified both answers are right: there is nothing between mine and "
+    "theirs to be won on these items.",
+    "judge_missed": "In 4 pairs one side alone is right. In 2 of them the judge saw no difference or contradicted "
+    "itself, in 1 it named the wrong side.",
+}
 
 
 def raised_codes() -> set[str]:

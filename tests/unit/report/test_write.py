@@ -339,7 +339,7 @@ def test_unknown_template(tmp_path: Path, row: Build) -> None:
     """The templates that exist are named."""
     with pytest.raises(SpecError, match="nosuch") as error:
         write(make_folder(tmp_path, [row()], template="nosuch"))
-    assert error.value.hint == "templates: best_of_n, run"
+    assert error.value.hint == "templates: best_of_n, run, session"
 
 
 def test_the_page_says_what_stands_before_each_item(tmp_path: Path) -> None:

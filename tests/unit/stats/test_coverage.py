@@ -15,7 +15,9 @@ from scipy.stats import binom, norm
 
 from evalkit.stats.bootstrap import mean_interval, ratio_interval
 from evalkit.stats.intervals import Interval, clopper_pearson, clustered_estimate, estimate, wilson
+from evalkit.stats.judging import Tally, score, sign_p
 from evalkit.stats.paired import newcombe_difference, wald_difference
+from evalkit.stats.power import detectable_difference
 from evalkit.stats.ranking import auc_interval, within_auc_interval
 from evalkit.stats.strata import macro_estimate
 
@@ -70,6 +72,41 @@ def test_shares_of_items(n: int, even: float, skewed: float) -> None:
     assert found == pytest.approx(even, abs=band(even, times))
     found = coverage(lambda random: _interval([random.betavariate(4, 0.5) for _ in range(n)]), 8 / 9, times)
     assert found == pytest.approx(skewed, abs=band(skewed, times))
+
+
+@pytest.mark.parametrize(
+    ("n", "wins", "ties", "held"),
+    [(20, 0.06, 0.7, 0.95), (20, 0.66, 0.2, 0.94), (50, 0.06, 0.7, 0.95), (50, 0.48, 0.2, 0.95), (50, 0.9, 0.0, 0.97)],
+)
+def test_verdicts(n: int, wins: float, ties: float, held: float) -> None:
+    """The score of wins, halves and losses."""
+    times = 1500
+    found = coverage(lambda random: _judged(random, n, wins, ties), wins + ties / 2, times)
+    assert found == pytest.approx(held, abs=band(held, times))
+
+
+def _judged(random: Random, n: int, wins: float, ties: float) -> Interval | None:
+    draws = [random.random() for _ in range(n)]
+    won, tied = sum(draw < wins for draw in draws), sum(wins <= draw < wins + ties for draw in draws)
+    found = score(Tally(won, n - won - tied, tied))
+    return found and found.interval
+
+
+@pytest.mark.parametrize(("n", "discordance", "reached"), [(50, 0.8, 0.759), (100, 0.3, 0.757), (200, 0.8, 0.778)])
+def test_what_is_detectable_by_the_exact_test(n: int, discordance: float, reached: float) -> None:
+    """No simulation: the formula aims at .8, and the exact test errs on the safe side."""
+    difference = detectable_difference(n, discordance)
+    assert difference is not None
+    share = (1 + difference / discordance) / 2
+    power = sum(
+        binom.pmf(decided, n, discordance) * sum(binom.pmf(won, decided, share) for won in _significant(decided))
+        for decided in range(n + 1)
+    )
+    assert power == pytest.approx(reached, abs=0.001)
+
+
+def _significant(decided: int) -> list[int]:
+    return [won for won in range(decided + 1) if sign_p(won, decided - won) < 0.05]
 
 
 def _interval(scores: list[float]) -> Interval | None:

@@ -12,6 +12,7 @@ import pytest
 
 from evalkit.core.digest import digest_text
 from evalkit.core.judging import Judged, Mark, Question
+from evalkit.core.price import Rate
 from evalkit.core.selection import Candidate, Select
 from evalkit.core.types import (
     Completion,
@@ -148,13 +149,20 @@ def bench(*, weighs: bool = True, on_tie: str = "first", items: int = 2) -> Benc
         for n in range(items)
     )
     select = msgspec.convert({"by": "judge", "judge": "careful", "on_tie": on_tie}, Select)
-    judge = Judge("careful", Model("u", "umpire", {}), Fingerprint("umpire", {}), SamplingParams(max_tokens=8), weighs)
+    judge = Judge(
+        "careful",
+        Model("u", "umpire", {}),
+        Fingerprint("umpire", {}),
+        SamplingParams(max_tokens=8),
+        weighs,
+        rate=Rate(hour=3600.0),
+    )
     arm = Arm(
         "c", "t", "test", chosen, Policy("best", temperature=0.8, best_of=3, select=select), SamplingParams(0.8),
         Marked({}), "", "", selector=ByJudge({"questions": [RIGHT, SHORT]}), judge=judge,
     )  # fmt: skip
     step = BenchStep("b", "s", "m", {"default": "best"})
-    return Bench(step, Model("m", "contestant", {}), Fingerprint("contestant", {}), (arm,), usd_per_hour=3600.0)
+    return Bench(step, Model("m", "contestant", {}), Fingerprint("contestant", {}), (arm,), rate=Rate(hour=3600.0))
 
 
 def run(store: SqliteStore, work: Bench, umpire: Umpire) -> Bag:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from evalkit.core.errors import DataError, SpecError
+from evalkit.core.price import Rate
 from evalkit.core.routing import Escalation, RouteRule, as_text
 from evalkit.core.runfolder import RunRecord
 from evalkit.core.selection import Select
@@ -239,7 +240,9 @@ def escalation(
     arms = (arm([sample(name) for name in items], policy, selector=selector, **known),)
     step = BenchStep("b", "s", "unsure", {"default": policy.name})
     first, then = (
-        Bench(step, Model(name, "echo", {}), Fingerprint("echo", {"model": name}), arms, "", 3600.0, "unsure")
+        Bench(
+            step, Model(name, "echo", {}), Fingerprint("echo", {"model": name}), arms, "", Rate(hour=3600.0), "unsure"
+        )
         for name in ("cheap", "strong")
     )
     first = replace(first, gate=gate)

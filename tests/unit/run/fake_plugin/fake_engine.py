@@ -22,6 +22,7 @@ FILLER = "x" * 1024
 class FakeAdapter:
     isolated = True
     recorded = False
+    remote = False
 
     def fingerprint(self, model: Model) -> Fingerprint:
         return Fingerprint("fake", {})

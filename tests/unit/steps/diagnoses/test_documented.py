@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.core.runfolder import DiagnosisLock, TrainingCategory, TrainingLock
+from evalkit.core.runfolder import DiagnosisLock, PairingLock, TrainingCategory, TrainingLock
 from evalkit.core.types import Choice, SampleRow
+from evalkit.core.verdicts import VerdictRow
 from evalkit.steps.diagnoses import KINDS
+from evalkit.steps.diagnoses.duel import Duel
 
 PAGE = (Path(__file__).parents[4] / "docs/diagnoses.md").read_text("utf-8")
 
@@ -18,6 +20,18 @@ CATEGORY = TrainingCategory(name="c", rows=1, mean_position=0.5, parts=(1.0,), l
 TRAINING = TrainingLock(
     file="t.jsonl", sha256="0" * 64, by="category", rows=1, categories=(CATEGORY,), runs=1, expected_runs=1.0
 )
+
+
+def section(kind: str) -> set[str]:
+    """The metrics under the heading of a kind, in the first column of the table."""
+    told = PAGE.partition(f"\n## {kind}\n")[2].partition("\n## ")[0]
+    return set(re.findall(r"`(\w+)`", " ".join(line.split("|")[1] for line in told.splitlines() if "|" in line)))
+
+
+def test_those_of_a_judge_step_as_well(verdict: Callable[..., VerdictRow]) -> None:
+    made = Duel(PairingLock(step="d", player="p", opponent="o", judges=()))
+    made.hear(verdict())
+    assert set(made.result().metrics) == section("judge")
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"sweep"}))
@@ -30,8 +44,6 @@ def test_every_metric_stands_in_the_docs(kind: str, row: Callable[..., SampleRow
     for step in ("s", "t"):
         made.add(row(step=step, choice=Choice("rubric", 1.0, 1, 1)))
         made.add(row(step=step, sample=1, outcome="fail", error_class="timeout"))
-    section = PAGE.partition(f"\n## {kind}\n")[2].partition("\n## ")[0]
-    known = set(re.findall(r"`(\w+)`", " ".join(line.split("|")[1] for line in section.splitlines() if "|" in line)))
     classes = r"^share_.*" if kind == "errors" else "^$"
     metrics = {re.sub(classes, "share_CLASS", name) for name in made.result().metrics}
-    assert metrics == known
+    assert metrics == section(kind)
