@@ -1,8 +1,11 @@
 """Tokens a second: the transformers engine beside a bare `generate` loop, on the same requests.
 
     python benchmarks/engines.py --prompts 24 --samples 4 --rows 32 --max-tokens 128 --repeat 3
+    python benchmarks/engines.py --vllm ~/envs/vllm/bin/python
 
-Both run in this process on the same loaded model, one after the other in turn, so that a busy machine slows both.
+Both run in this process on the same loaded model, one after the other in turn, so that a busy machine slows both. With
+`--vllm PYTHON` the engine vllm takes its turns too, in its worker process and that interpreter; for a CPU,
+tests/vllm/environment.py prints one. Its CPU time is read from its process, and starting it is not counted.
 The bare loop is what a script does: prompts sorted by length, left padded, `--rows` answers a call, every call as long
 as its longest answer. Tokens are those that belong to answers, end tokens included, not padding. The last column of a
 line is tokens a CPU second: what other work on the machine disturbs least.
@@ -14,9 +17,15 @@ import argparse
 import os
 import statistics
 import time
+from collections.abc import Callable
+from pathlib import Path
 
+from evalkit.core.ports import Engine
 from evalkit.core.types import Completion, Json, Message, Model, Prompt, Request, SamplingParams
 from evalkit.engines.transformers import ADAPTER, TransformersEngine
+from evalkit.run.workers import IsolatedEngine, Worker
+
+Lane = Callable[[], tuple[int, float]]
 
 TOPICS = (
     "Write a Python function that returns {}.",
@@ -44,7 +53,25 @@ def requests(prompts: int, samples: int, sampling: SamplingParams) -> list[Reque
     return found
 
 
-def ours(engine: TransformersEngine, asked: list[Request]) -> tuple[int, float]:
+def started(python: str, rows: int, asked: list[Request]) -> IsolatedEngine:
+    """The engine vllm, with its first answer behind it."""
+    options = {"rows": rows, "enforce_eager": True}
+    model = Model("smol", "vllm", {"embedded": "smollm2-135m"}, options=options, python=str(Path(python).absolute()))
+    began = time.perf_counter()
+    engine = IsolatedEngine(model, print)
+    list(engine.generate(asked[:1]))
+    print(f"vllm: first answer after {time.perf_counter() - began:.1f} s")
+    return engine
+
+
+def cpu_seconds(engine: IsolatedEngine) -> float:
+    """What the worker's process has used, its threads included (Linux)."""
+    assert isinstance(engine._worker, Worker)
+    fields = Path(f"/proc/{engine._worker.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def ours(engine: Engine, asked: list[Request]) -> tuple[int, float]:
     """Tokens and seconds of our engine."""
     started = time.perf_counter()
     answers = [answer for answer in engine.generate(asked) if isinstance(answer, Completion)]
@@ -77,6 +104,7 @@ def _arguments(sampling: SamplingParams) -> dict[str, Json]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--vllm", metavar="PYTHON", help="an interpreter that has vLLM")
     for name, default in (("prompts", 24), ("samples", 4), ("rows", 32), ("max-tokens", 128), ("repeat", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--temperature", type=float, default=0.7)
@@ -85,12 +113,21 @@ def main() -> None:
     engine = ADAPTER.open(model, print)
     sampling = SamplingParams(temperature=chosen.temperature, max_tokens=chosen.max_tokens)
     asked = requests(chosen.prompts, chosen.samples, sampling)
-    speeds: dict[str, list[float]] = {"evalkit": [], "generate": []}
+    lanes: dict[str, Lane] = {
+        "evalkit": lambda: ours(engine, asked),
+        "generate": lambda: bare(engine, asked, chosen.rows),
+    }
+    clocks = dict.fromkeys(lanes, time.process_time)
+    if chosen.vllm:
+        worker = started(chosen.vllm, chosen.rows, asked)
+        lanes["vllm"] = lambda: ours(worker, asked)
+        clocks["vllm"] = lambda: cpu_seconds(worker)
+    speeds: dict[str, list[float]] = {name: [] for name in lanes}
     for turn in range(chosen.repeat):
-        for name in speeds:
-            cpu = time.process_time()
-            tokens, seconds = ours(engine, asked) if name == "evalkit" else bare(engine, asked, chosen.rows)
-            cpu = time.process_time() - cpu
+        for name, lane in lanes.items():
+            cpu = clocks[name]()
+            tokens, seconds = lane()
+            cpu = clocks[name]() - cpu
             speeds[name].append(tokens / seconds)
             print(
                 f"{turn + 1}  {name:10} {tokens:6} tokens {seconds:7.1f} s {tokens / seconds:7.1f} tok/s"

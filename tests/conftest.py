@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -20,16 +21,66 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from evalkit.core.ports import Engine
+from evalkit.core.types import Model
+from evalkit.run.workers import open_engine
+
 # A busy machine is no defect: time is measured in benchmarks/, never by a test.
 settings.register_profile("evalkit", deadline=None)
 settings.load_profile("evalkit")
 
 _NO_SKIPS = "EVALKIT_NO_SKIPS"
 _ENGINE_START_S = 120
+_VLLM_PYTHON = os.environ.get("EVALKIT_VLLM_PYTHON")
+"""An interpreter that has vLLM: `tox -e vllm` names it, by tests/vllm/environment.py."""
+_WRITING = ["transformers", *(["vllm"] if _VLLM_PYTHON else [])]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files instead of comparing")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for a `writing` engine runs over every one that generates; over vLLM where its interpreter is
+    named."""
+    if "writing" in metafunc.fixturenames:
+        params = [pytest.param(name, marks=pytest.mark.model) for name in _WRITING]
+        metafunc.parametrize("writing", params, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def transformers_engine() -> Iterator[Engine]:
+    """The embedded model by transformers, its worker process included."""
+    for package in ("torch", "transformers", "xgrammar"):
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    engine = open_engine(Model("smol", "transformers", {"embedded": "smollm2-135m"}), lambda text: None)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def vllm_model() -> Model:
+    """The embedded model by vLLM, in the interpreter that EVALKIT_VLLM_PYTHON names."""
+    if _VLLM_PYTHON is None:
+        pytest.skip("needs vLLM: run this by python tests/vllm/environment.py pytest ...")
+    source, options = {"embedded": "smollm2-135m"}, {"enforce_eager": True}
+    return Model("smol", "vllm", source, options=options, python=_VLLM_PYTHON)
+
+
+@pytest.fixture(scope="session")
+def vllm_engine(vllm_model: Model) -> Iterator[Engine]:
+    """The one start of vLLM that most tests share."""
+    engine = open_engine(vllm_model, print)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def writing(request: pytest.FixtureRequest) -> Engine:
+    """An engine that generates."""
+    found: Engine = request.getfixturevalue(f"{request.param}_engine")
+    return found
 
 
 @pytest.fixture

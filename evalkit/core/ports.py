@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -58,6 +58,15 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class SummedUp(Protocol):
+    """An engine that can say how it worked: start-up, caches, what it had to do twice. No number of a report is it."""
+
+    def summary(self) -> str:
+        """One sentence about everything since it was opened; it is told when the engine is closed."""
+        ...
+
+
 class EngineAdapter(Protocol):
     """One kind of engine, registered under `evalkit.engines`. Importing its module must be cheap."""
 
@@ -107,6 +116,15 @@ class EngineAdapter(Protocol):
 
     def open(self, model: Model, notify: Notify) -> Engine:
         """Load the model. Raises PrerequisiteError with the line to install when something is missing."""
+        ...
+
+
+@runtime_checkable
+class Replicated(Protocol):
+    """An EngineAdapter that may want several workers for one model."""
+
+    def replicas(self, model: Model) -> Sequence[Model]:
+        """The model as each worker opens it: one of them, or one for each device or group of devices."""
         ...
 
 

@@ -1,9 +1,8 @@
 """The vocabulary: frozen values that cross the borders between layers.
 
-Names are those of the field: a *sample* is one item of a task, a *completion* one answer of a model,
-an *execution* one run of a program in a sandbox, a *score* what a scorer made of it. Nothing here has
-behaviour beyond reading itself, and nothing is NaN: what is absent is None, what could not be measured
-is *void* with a reason.
+Names are those of the field: a *sample* is one item of a task, a *completion* one answer of a model, an *execution*
+one run of a program in a sandbox, a *score* what a scorer made of it. Nothing here has behaviour beyond reading
+itself, and nothing is NaN: what is absent is None, what could not be measured is *void* with a reason.
 """
 
 from __future__ import annotations
@@ -80,7 +79,8 @@ class Model(Struct, frozen=True):
     """A model as the spec names it, in long form.
 
     `source` has exactly one of `embedded`, `hub` (with `revision`), `path`, for recorded answers `file` (with `fields`;
-    a list is several runs), for a server `name` (with `base_url`, `key`). `options` are the engine's own keys.
+    a list is several runs), for a server `name` (with `base_url`, `key`). `options` are the engine's own keys, `python`
+    is the interpreter that it runs in where that is not evalkit's own.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Model(Struct, frozen=True):
     device: str = "auto"
     chat: bool | None = None
     options: dict[str, Json] = {}
+    python: str | None = None
 
 
 class Fingerprint(Struct, frozen=True):
@@ -330,8 +331,7 @@ class SampleRow(Struct, frozen=True, rename={"error_class": "class"}):
     answers to the turns before the last, whose answer is `text`; tokens and seconds are those of all turns.
     `sandbox_s` is the program's wall time, `limits` are those that held for it. `reference` says how the reference
     program ended whose time limits this one; None where there is none. `in_process`: the tests ran where the program
-    could reach its verdict. `likelihoods` are what the model made of the options where it was not to write but to
-    weigh.
+    could reach its verdict. `likelihoods` are what the model made of the options where it was to weigh.
 
     `selected` is true where the verdict counts: everywhere, but where a policy picks one of several candidates, or a
     route asked another model; `choice` says then how, and `judged` what a judge was asked for it, whose cost `usd`

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from msgspec import Struct
 
 from evalkit.core.errors import SpecError
 from evalkit.core.types import Model
+from evalkit.fetch.interpreters import installed
 
 _DTYPES = ("float32", "bfloat16", "float16")
 _DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/usr/lib/wsl/lib/libcuda.so.1")
+_GIB = 1 << 30
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -35,7 +36,7 @@ def resolve(model: Model) -> Placement:
     CUDA where a driver is visible and the installed torch was built for it, else CPU; bfloat16 on CUDA, float32
     elsewhere: most CPUs compute bfloat16 many times slower, so it is never chosen for them.
     """
-    device = ("cuda" if cuda_visible() else "cpu") if model.device == "auto" else model.device
+    device = ("cuda" if cuda_visible(model.python) else "cpu") if model.device == "auto" else model.device
     if device.partition(":")[0] not in ("cpu", "cuda", "mps"):
         raise SpecError(f"unknown device '{device}'", hint="known: auto, cpu, cuda, cuda:N, mps")
     dtype = ("bfloat16" if device.startswith("cuda") else "float32") if model.dtype == "auto" else model.dtype
@@ -44,17 +45,15 @@ def resolve(model: Model) -> Placement:
     return Placement(device, dtype)
 
 
-def cuda_visible() -> bool:
-    """Whether CUDA can be expected to work: a driver is there, nobody hid it, and torch is not a CPU build."""
+def cuda_visible(python: str | None = None) -> bool:
+    """Whether CUDA can be expected to work: a driver is there, nobody hid it, and torch, of the interpreter `python`
+    where that is not this one, is no CPU build."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1")
-    return not hidden and not _torch_build().endswith("+cpu") and any(map(os.path.exists, _DRIVERS))
+    return not hidden and not _torch_build(python).endswith("+cpu") and any(map(os.path.exists, _DRIVERS))
 
 
-def _torch_build() -> str:
-    try:
-        return version("torch")
-    except PackageNotFoundError:  # a plan before the installation: `open` asks for torch
-        return ""
+def _torch_build(python: str | None) -> str:
+    return installed(python, "torch") or ""  # a plan before the installation: `open` asks for torch
 
 
 def usable_cores() -> int:
@@ -65,3 +64,13 @@ def usable_cores() -> int:
     except (OSError, ValueError):
         return cores
     return cores if quota == "max" else max(1, min(cores, math.ceil(int(quota) / int(period))))
+
+
+def available_bytes() -> int:
+    """Memory that can be had without swapping, as the system estimates it; 4 GiB where it does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            fields = dict(line.split(":", 1) for line in lines)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return 4 * _GIB

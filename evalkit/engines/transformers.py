@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from evalkit.core.digest import digest_text
 from evalkit.core.errors import EvalkitError, PrerequisiteError, SpecError
-from evalkit.core.ports import Notify, Rendered
-from evalkit.core.types import Completion, Fingerprint, Json, Model, Prompt, Request, Void
-from evalkit.engines import chat, device, weights
+from evalkit.core.ports import Notify
+from evalkit.core.types import Completion, Fingerprint, Json, Model, Request, Void
+from evalkit.engines import device, weights
 from evalkit.engines.batching import Budget, Group, questions
 from evalkit.engines.enforced import check_enforced
+from evalkit.engines.folder import FolderAdapter, chats
 from evalkit.engines.grammar import GRAMMAR_VERSION
+from evalkit.fetch.interpreters import importable, installed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,19 +35,15 @@ _EXTRAS = {"peft": "train", "xgrammar": "structured"}
 _GIB = 1 << 30
 
 
-class TransformersAdapter:
+class TransformersAdapter(FolderAdapter):
     """Registered as `transformers`."""
-
-    isolated = True
-    recorded = False
-    remote = False
 
     def fingerprint(self, model: Model) -> Fingerprint:
         """Weights, tokenizer, template, adapter, library versions, dtype and kind of device.
 
         A library that is not installed yet is part of it as such: a plan can be made before the large downloads.
         """
-        versions = {name: _version(name) or "not installed" for name in ("torch", "transformers")}
+        versions = {name: _version(name, model.python) or "not installed" for name in ("torch", "transformers")}
         _options(model)
         place, made_of = device.resolve(model), weights.describe(model)
         parts = {
@@ -56,43 +51,23 @@ class TransformersAdapter:
             "sampler": _SAMPLER,
             "weights": made_of.identity,
             "tokenizer": made_of.tokenizer,
-            "chat": str(_chats(model, made_of)).lower(),
+            "chat": str(chats(model, made_of)).lower(),
             "dtype": place.dtype,
             "device": place.kind,
         }
         if model.adapter is not None:
-            parts |= {"adapter": weights.adapter_digest(model.adapter), "peft": _version("peft") or "not installed"}
+            parts |= {
+                "adapter": weights.adapter_digest(model.adapter),
+                "peft": _version("peft", model.python) or "not installed",
+            }
         return Fingerprint("transformers", parts)
-
-    def count_tokens(self, model: Model, prompts: Sequence[Prompt]) -> list[int] | None:
-        made_of = weights.describe(model)
-        if made_of.folder is None:
-            return None
-        return chat.count_tokens(made_of.folder, prompts, _chats(model, made_of))
-
-    def rendered(self, model: Model, prompt: Prompt) -> Rendered | None:
-        """By the tokenizer's own files; None before an embedded model was converted."""
-        made_of = weights.describe(model)
-        if made_of.folder is None:
-            return None
-        asks_chat = _chats(model, made_of)
-        counted = chat.count_tokens(made_of.folder, [prompt], asks_chat)
-        template = chat.template_text(made_of.folder) if asks_chat and prompt.text is None else None
-        return Rendered(
-            text=chat.rendered(made_of.folder, prompt, asks_chat),
-            tokens=counted[0] if counted is not None else None,
-            template_sha256=None if template is None else digest_text(template),
-        )
-
-    def check_weighing(self, model: Model) -> None:
-        """Every model that is loaded here can."""
 
     def check_format(self, model: Model, schemas: Sequence[str]) -> dict[str, str]:
         """The version of xgrammar, and of how it is used here; a schema that it would only obey in part is an error."""
-        _require("xgrammar")
+        _require("xgrammar", model.python)
         for schema in schemas:
             check_enforced(schema)
-        return {"xgrammar": _version("xgrammar") or "", "grammar": GRAMMAR_VERSION}
+        return {"xgrammar": _version("xgrammar", model.python) or "", "grammar": GRAMMAR_VERSION}
 
     def batched(self, model: Model, answers: int) -> Model:
         return replace(model, options={**model.options, "rows": answers})
@@ -176,19 +151,9 @@ def budget_for(loaded: Json, options: dict[str, int]) -> Budget:
     if loaded.device.type == "cuda":
         room, rows, prefill = int(torch.cuda.mem_get_info(loaded.device)[0] * 0.6), 256, 32768
     else:
-        room, rows, prefill = min(4 * _GIB, _available_bytes() // 3), 64, 4096
+        room, rows, prefill = min(4 * _GIB, device.available_bytes() // 3), 64, 4096
     tokens = options.get("tokens", max(1, room // token_bytes))
     return Budget(rows=options.get("rows", rows), tokens=tokens, prefill=prefill)
-
-
-def _available_bytes() -> int:
-    """Memory that can be had without swapping, as the system estimates it; 4 GiB where it does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            fields = dict(line.split(":", 1) for line in lines)
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 4 * _GIB
 
 
 def _load(folder: Path, model: Model, place: device.Placement) -> tuple[Json, Json]:
@@ -232,17 +197,15 @@ def _quiet() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package) if find_spec(package) is not None else None
-    except PackageNotFoundError:
-        return None
+def _version(package: str, python: str | None = None) -> str | None:
+    return importable(package) if python is None else installed(python, package)
 
 
-def _require(package: str) -> None:
-    if _version(package) is None:
+def _require(package: str, python: str | None = None) -> None:
+    if _version(package, python) is None:
         extra = _EXTRAS.get(package, "transformers")
-        raise PrerequisiteError(f"the package {package} is not installed", hint=f"pip install 'evalkit-spec[{extra}]'")
+        hint = f"pip install 'evalkit-spec[{extra}]'" if python is None else f"{python} -m pip install {package}"
+        raise PrerequisiteError(f"the package {package} is not installed", hint=hint)
 
 
 def _options(model: Model) -> dict[str, int]:
@@ -252,12 +215,6 @@ def _options(model: Model) -> dict[str, int]:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise SpecError(f"model '{model.name}': option {name} must be a positive number", hint=_OPTIONS[name])
     return dict(model.options)
-
-
-def _chats(model: Model, made_of: weights.Weights) -> bool:
-    if model.chat and not made_of.has_template:
-        raise SpecError(f"model '{model.name}' has no chat template", hint="leave `chat` out, or add a template")
-    return made_of.has_template and model.chat is not False
 
 
 ADAPTER = TransformersAdapter()

@@ -14,9 +14,14 @@ _LENGTH = struct.Struct(">I")
 
 
 class Open(Struct, frozen=True, tag=True):
-    """Load this model; answered by Ready or Failed."""
+    """Load this model; answered by Ready or Failed.
+
+    `adapter` is the place of the engine's adapter (`module:object`): entry points are this environment's, and another
+    interpreter does not know them. Empty: look the engine's name up.
+    """
 
     model: Model
+    adapter: str = ""
 
 
 class Generate(Struct, frozen=True, tag=True):
@@ -49,7 +54,9 @@ class Voided(Struct, frozen=True, tag=True):
 
 
 class Done(Struct, frozen=True, tag=True):
-    """Every request of the last Generate was answered."""
+    """Every request of the last Generate was answered. `summary` is what the engine says of its work until now."""
+
+    summary: str = ""
 
 
 class Failed(Struct, frozen=True, tag=True):

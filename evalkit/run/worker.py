@@ -15,10 +15,12 @@ import traceback
 from queue import SimpleQueue
 from typing import BinaryIO
 
+from msgspec.structs import replace
+
 from evalkit.core import registry
 from evalkit.core.errors import EvalkitError
-from evalkit.core.ports import Engine, EngineAdapter
-from evalkit.core.types import Completion, Model, Request
+from evalkit.core.ports import Engine, EngineAdapter, SummedUp
+from evalkit.core.types import Completion, Request
 from evalkit.run import frames
 
 _PR_SET_PDEATHSIG = 1
@@ -49,14 +51,14 @@ def serve(inbox: SimpleQueue[frames.ToWorker], out: BinaryIO) -> None:
         message = inbox.get()
         try:
             if isinstance(message, frames.Open):
-                engine = _open(message.model, out)
+                engine = _open(message, out)
                 frames.write(out, frames.Ready())
             elif isinstance(message, frames.Generate):
                 wanted += message.requests
                 if message.last and engine is not None:
                     batch, wanted = wanted, []
                     _generate(engine, batch, out)
-                    frames.write(out, frames.Done())
+                    frames.write(out, frames.Done(_summary(engine)))
             else:
                 break
         except EvalkitError as error:
@@ -66,14 +68,21 @@ def serve(inbox: SimpleQueue[frames.ToWorker], out: BinaryIO) -> None:
         engine.close()
 
 
-def _open(model: Model, out: BinaryIO) -> Engine:
-    adapter: EngineAdapter = registry.load("engines", model.engine)
+def _open(message: frames.Open, out: BinaryIO) -> Engine:
+    name, place = message.model.engine, message.adapter
+    adapter: EngineAdapter = registry.load_from("engines", name, place) if place else registry.load("engines", name)
+    model = replace(message.model, python=None)  # this process is that interpreter
     return adapter.open(model, lambda text: frames.write(out, frames.Notice(text)))
 
 
 def _generate(engine: Engine, requests: list[Request], out: BinaryIO) -> None:
     for answer in engine.generate(requests):
         frames.write(out, frames.Answer(answer) if isinstance(answer, Completion) else frames.Voided(answer))
+
+
+def _summary(engine: Engine) -> str:
+    """A sentence for the record of the run, where the engine has one to say."""
+    return engine.summary() if isinstance(engine, SummedUp) else ""
 
 
 def _read(stream: BinaryIO, inbox: SimpleQueue[frames.ToWorker]) -> None:

@@ -10,7 +10,6 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections import Counter
@@ -21,9 +20,11 @@ from typing import IO, Protocol
 from evalkit.core import errors, registry
 from evalkit.core.errors import ContractError, EvalkitError
 from evalkit.core.keys import decisive
-from evalkit.core.ports import Engine, EngineAdapter, Notify
+from evalkit.core.ports import Engine, EngineAdapter, Notify, Replicated
 from evalkit.core.types import Completion, Model, Request, Void
+from evalkit.fetch import interpreters
 from evalkit.run import frames
+from evalkit.run.fleet import Fleet
 
 _REQUESTS_A_FRAME = 256
 _DEATHS_ALLOWED = 1
@@ -38,7 +39,9 @@ def open_engine(model: Model, notify: Notify) -> Engine:
     """The engine for a model; nothing is loaded before the first request."""
     adapter: EngineAdapter = registry.load("engines", model.engine)
     if adapter.isolated:
-        return CheckedEngine(IsolatedEngine(model, notify), recorded=adapter.recorded)
+        replicas = adapter.replicas(model) if isinstance(adapter, Replicated) else (model,)
+        inner = Fleet(replicas, notify, IsolatedEngine) if len(replicas) > 1 else IsolatedEngine(replicas[0], notify)
+        return CheckedEngine(inner, recorded=adapter.recorded)
     return CheckedEngine(_LazyEngine(lambda: adapter.open(model, notify)), recorded=adapter.recorded)
 
 
@@ -154,16 +157,17 @@ class IsolatedEngine:
     def __init__(self, model: Model, notify: Notify, start: Callable[[], Channel] | None = None) -> None:
         self.model = model
         self.notify = notify
-        self._start = start or Worker
+        self._start = start or (lambda: Worker(model.python))
         self._worker: Channel | None = None
         self._deaths: list[str] = []
+        self._summary = ""
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
         """As the port says; a request whose answer was lost with two workers is Void."""
         pending = {request.key: request for request in requests}
         complete = False
         try:
-            while pending and len(self._deaths) <= _DEATHS_ALLOWED:
+            while pending and not self.spent:
                 try:
                     for answer in self._ask(list(pending.values())):
                         pending.pop(answer.key, None)
@@ -175,12 +179,21 @@ class IsolatedEngine:
         finally:
             if not complete:  # an error, or the caller lost interest: the worker is in the middle of something
                 self._drop(kill=True)
-        if len(self._deaths) > _DEATHS_ALLOWED:
+        if self.spent:
             reason = f"the engine's process died {len(self._deaths)} times: {self._deaths[-1]}"
             yield from (Void(key, reason, "engine") for key in pending)
 
+    @property
+    def spent(self) -> bool:
+        """Whether no worker is started any more: they died too often."""
+        return len(self._deaths) > _DEATHS_ALLOWED
+
     def close(self) -> None:
+        """End the worker; what its engine says of its work is told now."""
         self._drop(kill=False)
+        if self._summary:
+            self.notify(self._summary)
+            self._summary = ""
 
     def _ask(self, requests: list[Request]) -> Iterator[Completion | Void]:
         worker = self._ready()
@@ -192,11 +205,13 @@ class IsolatedEngine:
                 yield message.completion
             elif isinstance(message, frames.Voided):
                 yield message.void
+        self._summary = message.summary
 
     def _ready(self) -> Channel:
         if self._worker is None:
             self._worker = self._start()
-            self._worker.send(frames.Open(self.model))
+            place = registry.place("engines", self.model.engine) if self.model.python is not None else ""
+            self._worker.send(frames.Open(self.model, place))
             while not isinstance(self._hear(self._worker), frames.Ready):
                 pass
         return self._worker
@@ -215,7 +230,7 @@ class IsolatedEngine:
     def _mourn(self, death: _Died, unfinished: int) -> None:
         self._deaths.append(death.reason)
         self._drop(kill=True)
-        if len(self._deaths) <= _DEATHS_ALLOWED:
+        if not self.spent:
             self.notify(f"the engine's process died ({death.reason}); starting it again for {unfinished} requests")
 
     def _drop(self, *, kill: bool) -> None:
@@ -225,13 +240,16 @@ class IsolatedEngine:
 
 
 class Worker:
-    """The process behind an isolated engine, and its log file.
+    """The process behind an isolated engine, and its log file; `python` is the interpreter where it is not this one.
 
     It is started from a thread that lives as long as it does: Linux sends the signal of a dead parent when the starting
     *thread* ends, and the caller's thread may end early.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, python: str | None = None) -> None:
+        self._command = [*interpreters.command(python, "evalkit.run.worker"), str(os.getpid())]
+        self._environment = dict(os.environ) if python is None else interpreters.environment()
+        self._environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         descriptor, name = tempfile.mkstemp(prefix="evalkit-worker-", suffix=".log")
         self._log = Path(name)
         self._started = threading.Event()
@@ -279,11 +297,9 @@ class Worker:
         self._log.unlink(missing_ok=True)
 
     def _keep(self, log: int) -> None:
-        command = [sys.executable, "-P", "-m", "evalkit.run.worker", str(os.getpid())]
-        environment = {**os.environ, "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=self._environment
             )
         except OSError as error:
             self._failure = error

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from evalkit import __version__, assets
 from evalkit.core import registry
+from evalkit.spec import engines
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.nodes import Node, Path
 
@@ -45,7 +46,7 @@ def _check_template(report: Node | None, diagnostics: Diagnostics) -> None:
 
 
 def _check_engine(model: Node, path: Path, diagnostics: Diagnostics) -> None:
-    engine = model.get("engine")
+    engine = engines.kind_of(model)
     if engine is not None and engine.content not in registry.names("engines"):
         diagnostics.error(engine.place, (*path, "engine"), _later(f"the engine `{engine.content}`"))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from evalkit.spec import engines
 from evalkit.spec.diagnostics import Diagnostics
 from evalkit.spec.nodes import Node, walk
 from evalkit.spec.nodes import Path as NodePath
@@ -81,7 +82,8 @@ def _names_difficulty(root: Node) -> bool:
 def _recorded(model: Node, folder: Path) -> Iterator[Path]:
     """The folders of a model's recorded answers."""
     file = model.get("file")
-    if model.text("engine") != "replay" or file is None:
+    kind = engines.kind_of(model)
+    if kind is None or kind.content != "replay" or file is None:
         return
     for one in file.items or [file]:
         yield (folder / str(one.content)).resolve().parent

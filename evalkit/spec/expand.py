@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from evalkit.core.types import Json
-from evalkit.spec import expand_diagnoses, expand_judges, expand_sweeps, servers
+from evalkit.spec import engines, expand_diagnoses, expand_judges, expand_sweeps, servers
 from evalkit.spec.catalog import TaskLibrary
 from evalkit.spec.diagnosis_keys import TRAINING
 from evalkit.spec.diagnostics import did_you_mean
@@ -125,14 +125,17 @@ class _Expander:
         if "route" in node.map:
             return long_route(node, path, self._policies, self._diagnostics)
         given = [source for source in _SOURCES if source in node.map]
-        engine = node.text("engine")
+        kind = engines.kind_of(node)
+        engine = None if kind is None else kind.content
+        engines.check(node, path, self._diagnostics)
         if engine in (None, "transformers", "replay", "vllm"):
             self._check_sources(node, given, path)
         if engine == "transformers" and "file" in node.map:
             message = "`engine: transformers` reads no recorded answers"
             self._diagnostics.error(node.map["file"].place, (*path, "file"), message, hint="write engine: replay")
-        entries = {"engine": node.get("engine") or default("replay" if given == ["file"] else "transformers")}
+        entries = {"engine": node.get("engine") or engines.default_engine(given)}
         entries |= {key: self._moved(key, child) for key, child in node.map.items()}
+        entries["engine"] = engines.long_engine(entries["engine"], self._moved_path)
         if "hub" in entries:
             entries.setdefault("revision", default("main"))
         elsewhere = "file" in entries or engine == "openai"
@@ -161,6 +164,9 @@ class _Expander:
             return node
         if node.is_list:
             return Node([self._moved(key, item) for item in node.items], node.place)
+        return self._moved_path(node)
+
+    def _moved_path(self, node: Node) -> Node:
         return Node(self._seen_from_main(node.content, node.place), node.place)
 
     def _seen_from_main(self, text: str, place: Place | None) -> str:

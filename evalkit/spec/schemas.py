@@ -36,7 +36,7 @@ def _document(kind: Kind) -> dict[str, Json]:
         rubrics = schema["properties"]["rubrics"]["additionalProperties"]
         rubrics["items"], rubrics["then"] = {"$ref": "#/$defs/criterion"}, {"$ref": "#/$defs/rubric"}
         schema["$defs"].update(_shipped("rubric")["$defs"])
-        _add(schema["$defs"]["model_map"]["properties"]["engine"]["enum"], registry.names("engines"))
+        _add(schema["$defs"]["engine_name"]["enum"], registry.names("engines"))
         _add(schema["properties"]["sandbox"]["properties"]["kind"]["enum"], registry.names("sandboxes"))
     if kind != "rubric":
         _add(schema["$defs"]["task"]["properties"]["score"]["propertyNames"]["enum"], registry.names("scorers"))

@@ -10,7 +10,7 @@ from evalkit.core.price import Price
 from evalkit.core.routing import Escalation, Route, RouteRule
 from evalkit.core.selection import Select
 from evalkit.core.types import Json, Model
-from evalkit.spec import formats
+from evalkit.spec import engines, formats
 from evalkit.spec.model import (
     BenchStep,
     Budget,
@@ -78,16 +78,24 @@ def _model(name: str, model: Json, resolve: Resolve) -> Model:
     source |= {key: _resolved(source[key], resolve) for key in _PATHS if key in source}
     if "file" in source:
         source.setdefault("fields", {})
+    engine, python = engines.split(model["engine"])
     return Model(
         name=name,
-        engine=model["engine"],
+        engine=engine,
         source=source,
         adapter=str(resolve(model["adapter"])) if "adapter" in model else None,
         dtype=model.get("dtype", "auto"),
         device=model.get("device", "auto"),
         chat=model.get("chat"),
         options=model.get("options", {}),
+        python=None if python is None else _interpreter(python, resolve),
     )
+
+
+def _interpreter(python: str, resolve: Resolve) -> str:
+    """The interpreter's place, itself not followed: in a virtual environment it is a link, and knows by its place
+    which packages are its own."""
+    return str(resolve(str(Path(python).parent)) / Path(python).name)
 
 
 def _resolved(path: Json, resolve: Resolve) -> Json:

@@ -91,6 +91,8 @@ def _about_verb(error: Any) -> Wording:
 
 def _called(path: Path) -> str:
     """What people call the value at a path: its key, or for an item of a list the list's key."""
+    if path[-2:] == ("engine", "kind"):
+        return "engine"
     return next((part for part in reversed(path) if isinstance(part, str)), "the document")
 
 

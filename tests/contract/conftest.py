@@ -8,8 +8,11 @@ from importlib.util import find_spec
 import pytest
 
 from evalkit.core.errors import PrerequisiteError
+from evalkit.core.ports import Engine
+from evalkit.core.types import Model
 from evalkit.engines import embedded
 from evalkit.fetch import package
+from evalkit.run.workers import open_engine
 
 _SLOTS = 4
 _CONTEXT = 2048
@@ -38,3 +41,12 @@ def llama_server() -> Iterator[str]:
     running = xllamacpp.Server(params)
     yield f"{running.listening_address}/v1"
     del running
+
+
+@pytest.fixture(scope="session")
+def openai_engine(llama_server: str) -> Iterator[Engine]:
+    """The embedded model behind that server."""
+    model = Model("served", "openai", {"name": "smol", "base_url": llama_server}, options={"logprobs": True})
+    engine = open_engine(model, lambda text: None)
+    yield engine
+    engine.close()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import pytest
 from msgspec import Struct
@@ -24,6 +24,7 @@ QUESTIONS = (
 GREEDY = SamplingParams(max_tokens=16)
 DRAWN = SamplingParams(temperature=1.0, top_p=0.95, top_k=50, max_tokens=16, seed=7)
 SAMPLES = 3
+GENERATING = ["transformers", *(["vllm"] if os.environ.get("EVALKIT_VLLM_PYTHON") else [])]
 SMOL = Model("smol", "transformers", {"embedded": "smollm2-135m"})
 
 
@@ -66,49 +67,45 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     engine.close()
 
 
-@pytest.fixture(scope="module")
-def transformers() -> Iterator[Subject]:
-    if find_spec("torch") is None or find_spec("transformers") is None:
-        pytest.skip("torch and transformers are not installed")
-    engine = open_engine(SMOL, lambda text: None)
-    long = Prompt(text="long " * 9000)
-    yield Subject(
-        engine, replace(ask(0, text="long " * 9000), key="impossible"), replace(weigh(0, prompt=long), key="impossible")
-    )
-    engine.close()
+def subject_of(engine: Engine) -> Subject:
+    """An engine that generates, and what is too long for its model."""
+    text = "long " * 9000
+    impossible = replace(ask(0, text=text), key="impossible")
+    return Subject(engine, impossible, replace(weigh(0, prompt=Prompt(text=text)), key="impossible"))
 
 
-@pytest.fixture(scope="module")
-def openai(llama_server: str) -> Iterator[Subject]:
-    """The same model behind a real server, llama.cpp's."""
-    model = Model("served", "openai", {"name": "smol", "base_url": llama_server}, options={"logprobs": True})
-    engine = open_engine(model, lambda text: None)
-    yield Subject(engine, replace(ask(0, text="long " * 9000), key="impossible"), replace(weigh(0), key="impossible"))
-    engine.close()
+@pytest.fixture
+def written(writing: Engine) -> Subject:
+    return subject_of(writing)
 
 
-_WEIGHING = ["replay", pytest.param("transformers", marks=pytest.mark.model)]
+_WEIGHING = ["replay", *(pytest.param(name, marks=pytest.mark.model) for name in GENERATING)]
 _SERVED = pytest.param("openai", marks=pytest.mark.model)
-
-
-@pytest.fixture(params=[*_WEIGHING, _SERVED])
-def subject(request: pytest.FixtureRequest) -> Subject:
-    found: Subject = request.getfixturevalue(request.param)
-    return found
+"""The same model behind a real server, which does not weigh and whose tokenizer is not at hand."""
 
 
 @pytest.fixture(params=_WEIGHING)
 def weighing(request: pytest.FixtureRequest) -> Subject:
     """An engine that can weigh; the others refuse before anything is asked."""
-    found: Subject = request.getfixturevalue(request.param)
-    return found
+    return _named(request)
 
 
-@pytest.fixture(params=["transformers", "openai"])
+@pytest.fixture(params=[*GENERATING, "openai"])
 def generating(request: pytest.FixtureRequest) -> Subject:
     """An engine that makes its answers itself."""
-    found: Subject = request.getfixturevalue(request.param)
-    return found
+    return _named(request)
+
+
+@pytest.fixture(params=[*_WEIGHING, _SERVED])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    return _named(request)
+
+
+def _named(request: pytest.FixtureRequest) -> Subject:
+    if request.param == "replay":
+        found: Subject = request.getfixturevalue("replay")
+        return found
+    return subject_of(request.getfixturevalue(f"{request.param}_engine"))
 
 
 def answers(subject: Subject, *requests: Request) -> dict[str, Completion]:
@@ -206,7 +203,7 @@ def test_what_cannot_be_weighed_is_void_alone(weighing: Subject) -> None:
 
 
 @pytest.mark.model
-class TestGenerating:
+class TestWriting:
     """What only an engine that generates can be asked."""
 
     def test_the_answer_makes_sense(self, generating: Subject) -> None:
@@ -251,19 +248,19 @@ class TestGenerating:
 
 
 @pytest.mark.model
-class TestTransformers:
+class TestLoaded:
     """What only an engine that loads the model can be asked."""
 
-    def test_tokens_are_counted_as_the_model_sees_them(self, transformers: Subject) -> None:
+    def test_tokens_are_counted_as_the_model_sees_them(self, written: Subject) -> None:
         """The parent's count, without the model library, is the worker's."""
         from evalkit.engines.transformers import ADAPTER
 
         requests = [*(ask(item) for item in range(len(QUESTIONS))), replace(ask(0), key="t", prompt=Prompt(text="a b"))]
-        found = answers(transformers, *requests)
+        found = answers(written, *requests)
         counted = ADAPTER.count_tokens(SMOL, [request.prompt for request in requests])
         assert [found[request.key].prompt_tokens for request in requests] == counted
 
-    def test_a_begun_answer_is_continued(self, transformers: Subject) -> None:
+    def test_a_begun_answer_is_continued(self, written: Subject) -> None:
         """The model goes on in the middle of its answer; the parent renders and counts what the worker does."""
         from evalkit.core.digest import digest_text
         from evalkit.engines import weights
@@ -274,7 +271,7 @@ class TestTransformers:
             (Message("user", "What is the capital of France?"), Message("assistant", "The capital city is"))
         )
         request = replace(ask(0), key="begun", prompt=prompt)
-        answer = answers(transformers, request)["begun"]
+        answer = answers(written, request)["begun"]
         assert answer.text.startswith(" Paris")
         assert [answer.prompt_tokens] == ADAPTER.count_tokens(SMOL, [prompt])
         folder = weights.describe(SMOL).folder
@@ -283,16 +280,16 @@ class TestTransformers:
         assert text.endswith("<|im_start|>assistant\nThe capital city is")
         assert answer.prompt_sha256 == digest_text(text)
 
-    def test_stop_strings_end_a_continued_text(self, transformers: Subject) -> None:
+    def test_stop_strings_end_a_continued_text(self, written: Subject) -> None:
         """As in a chat: cut before the first one."""
-        whole = texts(transformers, replace(ask(0), key="w", prompt=Prompt(text="1, 2, 3, 4,")))["w"]
+        whole = texts(written, replace(ask(0), key="w", prompt=Prompt(text="1, 2, 3, 4,")))["w"]
         stop = whole[4:7]
         request = replace(ask(0, replace(GREEDY, stop=(stop,))), key="c", prompt=Prompt(text="1, 2, 3, 4,"))
-        cut = answers(transformers, request)["c"]
+        cut = answers(written, request)["c"]
         assert (whole[: whole.index(stop)], "stop") == (cut.text, cut.finish_reason)
 
     @pytest.mark.parametrize("chat", [False, True], ids=["text", "chat"])
-    def test_likelihoods_are_those_of_the_model(self, transformers: Subject, chat: bool) -> None:
+    def test_likelihoods_are_those_of_the_model(self, written: Subject, chat: bool) -> None:
         """Prompt and continuation encoded as one and run through the model plainly give the same, to 1e-3."""
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -309,7 +306,7 @@ class TestTransformers:
             text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         options = ("Paris", "a banana", "London, of course")
         request = weigh(0, options, prompt)
-        found = answers(transformers, request)[request.key].likelihoods
+        found = answers(written, request)[request.key].likelihoods
         context = tokenizer(text.rstrip(), add_special_tokens=not chat)["input_ids"]
         for option, known in zip(options, found, strict=True):
             ids = tokenizer(text + option, add_special_tokens=not chat)["input_ids"]
@@ -318,15 +315,15 @@ class TestTransformers:
             expected = sum(float(logprobs[spot - 1, ids[spot]]) for spot in range(len(context), len(ids)))
             assert (expected, len(ids) - len(context)) == (pytest.approx(known.logprob, abs=1e-3), known.tokens)
 
-    def test_an_empty_prompt_is_weighed(self, transformers: Subject) -> None:
+    def test_an_empty_prompt_is_weighed(self, written: Subject) -> None:
         """The model's first token stands for it, and a continuation has all of its tokens."""
         request = weigh(0, ("The", "Xyzzy plugh"), Prompt(text=""))
-        first, second = answers(transformers, request)[request.key].likelihoods
+        first, second = answers(written, request)[request.key].likelihoods
         assert first.tokens == 1
         assert first.logprob > second.logprob
 
-    def test_a_continuation_without_tokens_is_void(self, transformers: Subject) -> None:
+    def test_a_continuation_without_tokens_is_void(self, written: Subject) -> None:
         """It would be certain, and always win."""
-        (void,) = transformers.engine.generate([weigh(0, (" Paris", ""))])
+        (void,) = written.engine.generate([weigh(0, (" Paris", ""))])
         assert isinstance(void, Void)
         assert void.reason == "the continuation '' has no tokens of its own"

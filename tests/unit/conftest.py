@@ -1,8 +1,12 @@
-"""What unit tests share: builders of sample rows and of verdicts."""
+"""What unit tests share: builders of sample rows, of verdicts, and of environments with their own interpreters."""
 
 from __future__ import annotations
 
+import sys
+import venv
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +31,28 @@ def build_row(**known: Any) -> SampleRow:
     if values["outcome"] == "void":
         values["score"] = None
     return SampleRow(**values)
+
+
+def build_environment(folder: Path, *packages: str, versions: dict[str, str] | None = None) -> Path:
+    """A virtual environment that sees some of this one's packages, and the metadata of others. Returns its packages'
+    folder; the interpreter is `bin/python`."""
+    venv.EnvBuilder(symlinks=True).create(folder)
+    place = Path(folder, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
+    for package in packages:
+        found = find_spec(package)
+        assert found is not None
+        assert found.origin is not None
+        (place / package).symlink_to(Path(found.origin).parent)
+    for name, version in (versions or {}).items():
+        (place / f"{name}-{version}.dist-info").mkdir()
+        (place / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+    return place
+
+
+@pytest.fixture(scope="session")
+def own_environment() -> Callable[..., Path]:
+    """The builder of environments."""
+    return build_environment
 
 
 SAID: dict[str, tuple[Said | None, ...]] = {

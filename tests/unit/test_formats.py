@@ -158,7 +158,7 @@ def test_the_engine_names_what_enforces_a_format() -> None:
 
 def test_a_missing_package_is_said_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the line to install it."""
-    monkeypatch.setattr(transformers, "_version", lambda package: None)
+    monkeypatch.setattr(transformers, "_version", lambda package, python: None)
     with pytest.raises(PrerequisiteError, match="the package xgrammar is not installed") as caught:
         transformers.ADAPTER.check_format(MODEL, [OWN])
     assert caught.value.hint == "pip install 'evalkit-spec[structured]'"

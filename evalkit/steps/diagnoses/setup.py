@@ -12,7 +12,9 @@ from evalkit.core.types import SamplingParams
 
 Line = tuple[str, str, str]
 """What it is, before, after."""
-_SURROUNDINGS = ("torch", "transformers", "vllm", "sampler", "dtype", "device")
+_SURROUNDINGS = frozenset(
+    ["torch", "transformers", "vllm", "sampler", "asking", "dtype", "device", "quantization", "tensor_parallel"]
+) | {"enforce_eager", "batch_invariant"}
 """Parts of a model's fingerprint that are about how it is run, not which model it is."""
 _NONE = "none"
 _DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -14,9 +14,10 @@ import pytest
 
 from evalkit.core.errors import PrerequisiteError, SpecError
 from evalkit.core.types import Json, Message, Model, Prompt
-from evalkit.engines import device, embedded, transformers, weights
+from evalkit.engines import device, embedded, weights
 from evalkit.engines.filedigest import cached_digest
 from evalkit.engines.transformers import ADAPTER
+from evalkit.fetch import interpreters
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TEMPLATE = (
@@ -30,9 +31,8 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVALKIT_CACHE", str(tmp_path / "cache"))
     installed = {"torch": "2.13.0+cpu", "transformers": "5.23.0", "peft": "0.21.2"}
     real = metadata.version
-    for module in (transformers, device):
-        monkeypatch.setattr(module, "version", lambda name: installed.get(name) or real(name))
-    monkeypatch.setattr(transformers, "find_spec", lambda name: name in installed or None)
+    monkeypatch.setattr(interpreters, "version", lambda name: installed.get(name) or real(name))
+    monkeypatch.setattr(interpreters, "find_spec", lambda name: name in installed or None)
 
 
 def model_folder(place: Path, *, template: bool = True, weight: str = "w") -> Path:
@@ -130,7 +130,7 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """With the line that installs it, before anything is loaded; a plan is made all the same."""
     folder = model_folder(tmp_path / "a")
     (folder / "adapter_config.json").write_text("{}")
-    monkeypatch.setattr(transformers, "find_spec", lambda name: None if name == package else True)
+    monkeypatch.setattr(interpreters, "find_spec", lambda name: None if name == package else True)
     assert parts(at(folder, adapter=str(folder)))[package] == "not installed"
     with pytest.raises(PrerequisiteError) as caught:
         ADAPTER.open(at(folder, adapter=str(folder)), print)
@@ -150,7 +150,7 @@ def test_auto_takes_cuda_where_it_can_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: str, hidden: str | None, driver: bool, expected: Json
 ) -> None:
     """A driver, a torch that was built for it, nobody hiding it; bfloat16 never by itself on a CPU."""
-    monkeypatch.setattr(device, "version", lambda name: build)
+    monkeypatch.setattr(interpreters, "version", lambda name: build)
     monkeypatch.setattr(device, "_DRIVERS", (__file__ if driver else str(tmp_path / "absent"),))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if hidden is not None:

@@ -97,6 +97,6 @@ def test_plug_ins_are_in_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine, scorer or sandbox of somebody else is known to the editor as ours are."""
     monkeypatch.setattr(registry, "names", lambda group: [f"my_{group}"])
     schema = schema_document("spec")
-    assert "my_engines" in schema["$defs"]["model_map"]["properties"]["engine"]["enum"]
+    assert "my_engines" in schema["$defs"]["engine_name"]["enum"]
     assert "my_sandboxes" in schema["properties"]["sandbox"]["properties"]["kind"]["enum"]
     assert "my_scorers" in schema["$defs"]["task"]["properties"]["score"]["propertyNames"]["enum"]

@@ -6,7 +6,10 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from evalkit.core.errors import PrerequisiteError
 from evalkit.core.ports import Notify
@@ -35,11 +38,21 @@ class FakeAdapter:
     def check_format(self, model: Model, schemas: Sequence[str]) -> dict[str, str]:
         return {}
 
+    def replicas(self, model: Model) -> list[Model]:
+        """A worker for each behaviour that the source lists."""
+        wanted = model.source.get("replicas")
+        if wanted is None:
+            return [model]
+        own = {"dies": {"behaviour": "dies"}, "fails_to_open": {"open": "fails"}}
+        return [replace(model, source={"log": model.source["log"], **own.get(one, {})}) for one in wanted]
+
     def open(self, model: Model, notify: Notify) -> FakeEngine:
         note(model, f"open {os.getpid()}")
         notify("opening the fake")
         if model.source.get("open") == "fails":
             raise PrerequisiteError("the fake is missing", hint="install the fake", where="fake.py")
+        if model.source.get("behaviour") == "tells_where":
+            notify(f"{sys.executable} {'with' if find_spec('pytest') else 'without'} pytest")
         return FakeEngine(model)
 
 
