@@ -21,8 +21,11 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from evalkit.core.errors import PrerequisiteError
 from evalkit.core.ports import Engine
 from evalkit.core.types import Model
+from evalkit.engines import embedded
+from evalkit.fetch import package
 from evalkit.run.workers import open_engine
 
 # A busy machine is no defect: time is measured in benchmarks/, never by a test.
@@ -31,6 +34,8 @@ settings.load_profile("evalkit")
 
 _NO_SKIPS = "EVALKIT_NO_SKIPS"
 _ENGINE_START_S = 120
+_LLAMA_SLOTS = 4
+_LLAMA_CONTEXT = 2048
 _VLLM_PYTHON = os.environ.get("EVALKIT_VLLM_PYTHON")
 """An interpreter that has vLLM: `tox -e vllm` names it, by tests/vllm/environment.py."""
 _WRITING = ["transformers", *(["vllm"] if _VLLM_PYTHON else [])]
@@ -51,9 +56,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def transformers_engine() -> Iterator[Engine]:
     """The embedded model by transformers, its worker process included."""
-    for package in ("torch", "transformers", "xgrammar"):
-        if find_spec(package) is None:
-            pytest.skip(f"{package} is not installed")
+    for name in ("torch", "transformers", "xgrammar"):
+        if find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
     engine = open_engine(Model("smol", "transformers", {"embedded": "smollm2-135m"}), lambda text: None)
     yield engine
     engine.close()
@@ -74,6 +79,32 @@ def vllm_engine(vllm_model: Model) -> Iterator[Engine]:
     engine = open_engine(vllm_model, print)
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="session")
+def llama_server() -> Iterator[str]:
+    """The address of llama.cpp's server, in this process, with the embedded model, called `smol`; four requests are
+    answered at a time."""
+    if find_spec("xllamacpp") is None:
+        pytest.skip("xllamacpp is not installed")
+    if find_spec("openai") is None:
+        pytest.skip("openai is not installed")
+    import xllamacpp
+
+    model = embedded.lookup("smollm2-135m")
+    try:
+        weights = package.member(model.package, model.member, model.sha256, lambda text: None)
+    except PrerequisiteError as error:
+        pytest.skip(str(error))
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights)
+    params.model_alias = ["smol"]
+    params.n_parallel, params.n_ctx, params.port, params.verbosity = _LLAMA_SLOTS, _LLAMA_SLOTS * _LLAMA_CONTEXT, 0, -1
+    params.cpuparams.n_threads = 1  # several would wait for each other in loops, and longest on a busy machine
+    params.cache_prompt = False  # a prompt that is half computed is summed in another order
+    running = xllamacpp.Server(params)
+    yield f"{running.listening_address}/v1"
+    del running
 
 
 @pytest.fixture
