@@ -150,15 +150,7 @@ def planned_diagnosis(step: DiagnoseStep, sources: Sources, read: dict[TrainingF
         verb="compare" if compares else "diagnose",
         needs=needs(step),
         key=digest([step.diagnosis, step.reads, step.options, training]),
-        requests=0,
-        cached=0,
-        programs_cached=None,
-        prompt_tokens=0,
-        max_completion_tokens=0,
-        tokens_exact=True,
         why=f"{'compares' if compares else f'{step.diagnosis}: reads'} {_read(step, training)}",
-        tasks=(),
-        benches=(),
         training=training,
     )
 

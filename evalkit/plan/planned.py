@@ -84,7 +84,7 @@ class Foreseen(Struct, frozen=True):
     pairs_needed: int | None = None
 
 
-class PlannedStep(Struct, frozen=True):
+class PlannedStep(Struct, frozen=True, kw_only=True):
     """One step with its cost. Tokens count only what is not stored; `max_completion_tokens` is the ceiling.
     Of a later turn, whose prompt will hold answers that are not there yet, the rest of its prompt is counted.
 
@@ -101,15 +101,15 @@ class PlannedStep(Struct, frozen=True):
     verb: str
     needs: tuple[str, ...]
     key: str
-    requests: int
-    cached: int
-    programs_cached: int | None
-    prompt_tokens: int
-    max_completion_tokens: int
-    tokens_exact: bool
+    requests: int = 0
+    cached: int = 0
+    programs_cached: int | None = None
+    prompt_tokens: int = 0
+    max_completion_tokens: int = 0
+    tokens_exact: bool = True
     why: str
-    tasks: tuple[PlannedTask, ...]
-    benches: tuple[Bench, ...]
+    tasks: tuple[PlannedTask, ...] = ()
+    benches: tuple[Bench, ...] = ()
     references: int = 0
     references_cached: int | None = None
     continuations: int = 0

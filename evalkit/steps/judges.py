@@ -79,16 +79,17 @@ def request_of(judge: Judge, sample: Sample, candidate: Candidate, question: Que
         key="",
         task=sample.task,
         item=f"{sample.id}/{digest_text(text)[:12]}/{question.text}",
-        prompt=Prompt((Message("user", _rendered(judge, shown, sample)),)),
+        prompt=Prompt((Message("user", rendered(judge.name, judge.template, shown, sample)),)),
         sampling=judge.sampling,
         continuations=YES_NO if judge.weighs else (),
     )
     return replace(request, key=completion_key(judge.fingerprint, request, salt))
 
 
-def _rendered(judge: Judge, shown: dict[str, Json], sample: Sample) -> str:
+def rendered(judge: str, template: str, shown: dict[str, Json], sample: Sample) -> str:
+    """A judge's prompt over what it is `shown` of a sample. Raises DataError for a field that it may not see."""
     try:
-        return render(judge.template, shown, what=f"prompt of the judge '{judge.name}'", where=sample.where)
+        return render(template, shown, what=f"prompt of the judge '{judge}'", where=sample.where)
     except DataError as error:
         fields = ", ".join(shown["row"]) or "none"
         hint = f"of a row a judge sees what the task's prompt shows and its scorer does not read: {fields}"

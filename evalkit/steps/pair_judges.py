@@ -12,11 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from evalkit.core.digest import digest, digest_text
-from evalkit.core.errors import DataError
 from evalkit.core.keys import completion_key
 from evalkit.core.price import Rate
-from evalkit.core.templates import render
 from evalkit.core.types import Fingerprint, Json, Message, Model, Prompt, Request, Sample, SamplingParams
+from evalkit.steps.judges import rendered
 from evalkit.steps.verdict_texts import Style
 
 _COMMON = """\
@@ -133,20 +132,11 @@ def request_of(judge: PairJudge, shown: Shown, salt: str, *, swapped: bool, rete
         key="",
         task=sample.task,
         item=f"{sample.id}/{digest_text(first)[:12]}/{digest_text(second)[:12]}",
-        prompt=Prompt((Message("user", _rendered(judge, names, sample)),)),
+        prompt=Prompt((Message("user", rendered(judge.name, judge.template, names, sample)),)),
         sampling=judge.sampling,
         index=retest,
     )
     return replace(request, key=completion_key(judge.fingerprint, request, salt))
-
-
-def _rendered(judge: PairJudge, names: dict[str, Json], sample: Sample) -> str:
-    try:
-        return render(judge.template, names, what=f"prompt of the judge '{judge.name}'", where=sample.where)
-    except DataError as error:
-        fields = ", ".join(names["row"]) or "none"
-        hint = f"of a row a judge sees what the task's prompt shows and its scorer does not read: {fields}"
-        raise DataError(error.message, hint=hint, where=error.where) from error
 
 
 def is_retested(share: float, seed: int, sample: Sample, index: int) -> bool:
