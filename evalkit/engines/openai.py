@@ -120,7 +120,7 @@ class OpenAIEngine:
         self._settings = settings
         self._notify = notify
         self._line = Line(settings, key)
-        words = Words(key)
+        self._words = words = Words(key)
         self._faults = Faults(settings, words)
         self._reader = Reader(settings, words)
         self._probe = Probe(settings, self._line, self._faults, notify)
@@ -185,7 +185,7 @@ class OpenAIEngine:
         new = self._reader.fingerprints[self._told : _FINGERPRINTS_TOLD]
         self._told += len(new)
         for fingerprint in new:
-            self._notify(f"{self._settings.name}: the server calls its set-up '{fingerprint:.60}'")
+            self._notify(f"{self._settings.name}: the server calls its set-up '{self._words.told(fingerprint):.60}'")
 
 
 ADAPTER = OpenAIAdapter()

@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from evalkit.core.digest import digest
 from evalkit.core.errors import ContractError
@@ -56,8 +56,8 @@ class AnswerChoice(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Annotated[int, Meta(ge=0)] | None = None
+    completion_tokens: Annotated[int, Meta(ge=0)] | None = None
 
 
 class ReplyBody(Struct, frozen=True):
@@ -84,6 +84,9 @@ class Reader:
         if self._words.hold_key(said):
             return _HOLDS_KEY
         try:
+            plain = json.dumps(msgspec.json.decode(reply.content), ensure_ascii=False)
+            if self._words.hold_key(plain):  # written with escapes, the bytes did not show it
+                return _HOLDS_KEY
             body = msgspec.json.decode(reply.content, type=ReplyBody)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return Fault(f"the server's answer cannot be read ({error}): {self._words.told(said[:_QUOTED])}")
@@ -106,8 +109,6 @@ class Reader:
         text = _text(choice)
         if isinstance(text, Fault):
             return text
-        if self._words.hold_key(text):  # written with escapes, the body did not show it
-            return _HOLDS_KEY
         usage = body.usage or Usage()
         finish_reason = self._finish(request, choice, usage)
         if isinstance(finish_reason, Fault):

@@ -35,6 +35,8 @@ _PARAMETER = re.compile(
 _NO_MODEL = re.compile(
     r"model.{0,80}(not found|does not exist|unknown|not exist)|(unknown|invalid|no such) model", re.I
 )
+_PROMPT = ("", "messages", "prompt", "input")
+"""What a server names when it does not like an item, and no parameter."""
 _STOPPING = (401, 402, 403, 404, 405, 410)
 
 
@@ -106,6 +108,8 @@ class Faults:
     def _of_status(self, failure: Failure, said: str) -> Fault:
         status, told = failure.status, f"the server answered {failure.status}: {said}"
         hints = " ".join((failure.code, failure.message))
+        if status in (400, 422) and failure.param not in _PROMPT and _PARAMETER.search(hints):
+            self._refused(failure, told)
         if status in (400, 413, 422) and _CONTEXT.search(hints):
             return Fault(told, of_item=True)
         if status in (400, 403, 422) and _FILTER.search(hints):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -165,12 +166,17 @@ async def _ask(client: Json, call: Call) -> Reply | Failure:
             raw = await create(model=model, prompt=body.pop("prompt"), extra_body=body)
     except openai.APIStatusError as error:
         detail = error.body if isinstance(error.body, dict) else {}
-        said = detail.get("message") or error.response.text
+        said = detail.get("message") or _plainly(error.body) or error.response.text
         return Failure("status", str(said), error.status_code, str(error.code or error.type or ""), error.param or "")
     except openai.APIConnectionError as error:
         return _unanswered(error)
     response = raw.http_response
     return Reply(response.content, response.request.content)
+
+
+def _plainly(body: Json) -> str:
+    """A decoded body as text; empty where there is none. Its own text may write a key with escapes."""
+    return body if isinstance(body, str) else json.dumps(body, ensure_ascii=False) if body else ""
 
 
 def _unanswered(error: Exception) -> Failure:
@@ -200,6 +206,7 @@ def _client(settings: Settings, key: str | None) -> Json:
         max_retries=options.max_retries,
         http_client=http,
     )
+    client._custom_headers = {}  # OPENAI_CUSTOM_HEADERS may hold another key, which would not be hidden
     if not settings.is_openai:
         client.organization = client.project = None
     return client

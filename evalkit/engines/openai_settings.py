@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_address
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -14,7 +16,6 @@ from evalkit.spec.servers import address_problem, variable
 
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_VARIABLE = "OPENAI_API_KEY"
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 Omissible = Literal["temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed"]
 """Parameters that a server may refuse. Without one of them it does what `WITHOUT` says."""
@@ -31,6 +32,12 @@ _OURS = frozenset(get_args(Omissible)) | {
     "model", "messages", "prompt", "n", "stream", "stop", "max_tokens", "max_completion_tokens", "logprobs",
     "top_logprobs", "echo", "response_format", "tools", "best_of", "continue_final_message", "add_generation_prompt",
 }  # fmt: skip
+
+
+_SECRET_NAME = re.compile(
+    r"(x[-_])?(api[-_]?key|authorization|bearer|auth|(access|auth|id)?[-_]?token|secret|password)", re.I
+)
+_SECRET_VALUE = re.compile(r"(sk|pk|rk)-\S{8,}|Bearer\s.*", re.I | re.S)
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,7 +73,12 @@ class Settings(Struct, frozen=True):
 
     @property
     def is_loopback(self) -> bool:
-        return urlsplit(self.base_url).hostname in _LOOPBACK
+        host = urlsplit(self.base_url).hostname or ""
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")
+        return address.is_loopback or address.is_unspecified
 
     @property
     def without(self) -> tuple[Omissible, ...]:
@@ -136,4 +148,19 @@ def _options(model: Model) -> Options:
             f"model '{model.name}': options.body may not set '{ours[0]}', which the policy or the engine decides",
             hint="body is for what evalkit does not know, such as {reasoning_effort: low}",
         )
+    if _holds_secret(options.body):
+        raise SpecError(
+            f"model '{model.name}': options.body holds a key, and it would stand in the lock and the report",
+            hint="export it, and write key: '${env:NAME}' beside `base_url`",
+        )
     return options
+
+
+def _holds_secret(value: Json) -> bool:
+    """Whether something in a body is named, or looks, like a key."""
+    if isinstance(value, dict):
+        named = (name for name, one in value.items() if isinstance(one, str) and _SECRET_NAME.fullmatch(name))
+        return any(named) or any(map(_holds_secret, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_secret, value))
+    return isinstance(value, str) and _SECRET_VALUE.fullmatch(value) is not None

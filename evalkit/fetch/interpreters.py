@@ -103,7 +103,8 @@ def ask(python: str) -> Interpreter:
             stdin=subprocess.DEVNULL,
             cwd="/",
         )
-        return msgspec.json.decode(done.stdout, type=Interpreter)
+        last_line = done.stdout.strip().rpartition(b"\n")[2]  # what starts with it may print too
+        return msgspec.json.decode(last_line, type=Interpreter)
     except (OSError, subprocess.SubprocessError, msgspec.DecodeError) as error:
         said = getattr(error, "stderr", None) or b""
         last = said.decode(errors="replace").strip().splitlines()[-1:] or [str(error)]

@@ -87,6 +87,12 @@ class Meter:
             )
         )
 
+    def count_void(self, model: str, request: Request) -> None:
+        """Add what came to nothing: a server may have been paid for it, and nobody says how much."""
+        rate = self._rates.get(model, _UNKNOWN)
+        if rate.remote:
+            self._spent = self._spent.plus(_most(rate, request))
+
     def fitting(self, model: str, requests: Sequence[Request]) -> int:
         """How many of the first requests fit for sure; raises RunIncomplete when not even one does."""
         rate = self._rates.get(model, _UNKNOWN)
@@ -130,7 +136,9 @@ class Meter:
 def _most(rate: Rate, request: Request) -> _Cost:
     """The most that an answer may cost, of what can be known before."""
     texts = [message.content for message in request.prompt.messages] or [request.prompt.text or ""]
-    prompt = sum(len(text.encode()) + _TEMPLATE_TOKENS for text in (*texts, *request.continuations))
+    prompt = sum(len(text.encode()) + _TEMPLATE_TOKENS for text in texts)
+    if request.continuations:  # each may be a request of its own, with the prompt before it
+        prompt = sum(prompt + len(text.encode()) for text in request.continuations)
     written = 0 if request.continuations else request.sampling.max_tokens
     return _Cost(usd=rate.at_most(prompt, written) or 0.0, tokens=prompt + written)
 
@@ -163,6 +171,8 @@ class MeteredEngine:
             for answer in self.inner.generate(some):
                 if isinstance(answer, Completion):
                     self.meter.count(self.model, asked[answer.key], answer)
+                else:
+                    self.meter.count_void(self.model, asked[answer.key])
                 yield answer
                 self.meter.check()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from evalkit.core.errors import RunIncomplete
 from evalkit.core.price import Price, Rate
@@ -110,3 +111,26 @@ def test_an_answer_is_counted_once() -> None:
 @pytest.mark.parametrize("budget", [Budget(hours=1.0), Budget(tokens=10_000), Budget(usd=1000.0)])
 def test_an_ample_budget_stops_nothing(budget: Budget) -> None:
     assert drain(metered(Server(), budget)[0], 20)[1] is None
+
+
+def test_what_came_to_nothing_may_have_been_paid() -> None:
+    """A server that filters bills what it filtered: ten dollars at most, each."""
+
+    class Filtering(Server):
+        def generate(self, requests: Sequence[Request]) -> Iterator[Completion | Void]:
+            self.calls.append(len(requests))
+            yield from (Void(one.key, "a content filter", "engine") for one in requests)
+
+    server = Filtering()
+    came, stopped = drain(metered(server, Budget(usd=30.0))[0], 40)
+    assert (len(came), server.calls, stopped is not None) == (3, [3], True)
+
+
+def test_each_continuation_may_be_a_request() -> None:
+    """With its prompt before it: five bytes and 64 tokens for the template, four times, and the continuations."""
+    [request] = requests(1)
+    weighing = replace(request, continuations=("a", "b", "cc", "d"))
+    meter = Meter(Budget(tokens=4 * 69 + 5), {"m": Rate()})
+    assert meter.fitting("m", [weighing]) == 1
+    with pytest.raises(RunIncomplete):
+        Meter(Budget(tokens=4 * 69 + 4), {"m": Rate()}).fitting("m", [weighing])
