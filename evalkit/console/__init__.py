@@ -7,15 +7,15 @@ rich is imported when the first screen is shown, not when this package is. What 
 
 from evalkit.console.candidates import show_candidates
 from evalkit.console.pairs import show_pairs
+from evalkit.console.plans import show_plan
+from evalkit.console.printing import say
 from evalkit.console.screens import (
     progress_note,
-    say,
     show_bug,
     show_diagnostics,
     show_doctor,
     show_error,
     show_json,
-    show_plan,
     show_removed,
     show_results,
     show_runs,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from itertools import groupby
 
-from evalkit.console.screens import add_row, say, table_of
+from evalkit.console.printing import add_row, say, table_of
 from evalkit.console.terminal import console_for
 from evalkit.core.digest import short
 from evalkit.core.types import SampleRow

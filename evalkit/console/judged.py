@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from evalkit.console.screens import add_row, say, table_of
+from evalkit.console.printing import add_row, say, table_of
 from evalkit.console.terminal import console_for
 from evalkit.core.diagnosis import DiagnosisTable
 from evalkit.report.diagnosed import table_cell

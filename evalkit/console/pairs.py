@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from evalkit.console.screens import section
+from evalkit.console.printing import section
 from evalkit.console.terminal import console_for
 from evalkit.core.types import SampleRow
 from evalkit.core.verdicts import Game, Side, VerdictRow

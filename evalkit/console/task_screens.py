@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from evalkit.console.screens import add_row, say, section, table_of
+from evalkit.console.printing import add_row, say, section, table_of
 from evalkit.console.terminal import console_for
 from evalkit.core.digest import short
 from evalkit.core.types import Json

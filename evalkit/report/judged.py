@@ -16,7 +16,8 @@ from evalkit.report import numbers
 from evalkit.report.diagnosed import DiagnosisPage
 from evalkit.report.judged_answers import actions, questions
 from evalkit.report.text import cell
-from evalkit.steps.diagnoses.duel import Duel, DuelFound
+from evalkit.steps.diagnoses.duel import Duel
+from evalkit.steps.diagnoses.duel_found import DuelFound
 from evalkit.steps.diagnoses.facts import WHOLE
 from evalkit.steps.diagnoses.heard import BOTH
 from evalkit.steps.diagnoses.standing import LEVEL, SMALL, Standing

@@ -9,7 +9,7 @@ from evalkit.core.runfolder import PairingLock
 from evalkit.report import numbers
 from evalkit.report.text import cell
 from evalkit.stats.judging import HALF
-from evalkit.steps.diagnoses.duel import DuelFound
+from evalkit.steps.diagnoses.duel_found import DuelFound
 from evalkit.steps.diagnoses.facts import WHOLE
 from evalkit.steps.diagnoses.heard import BOTH, NEITHER, ONLY_OPPONENT, ONLY_PLAYER
 from evalkit.steps.diagnoses.standing import LEVEL, SMALL, Standing

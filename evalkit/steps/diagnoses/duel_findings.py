@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from evalkit.core.diagnosis import Raised
 from evalkit.core.runfolder import PairingLock
 from evalkit.core.types import Json
 from evalkit.core.verdicts import Verdict
 from evalkit.stats.paired import fewest_flips
+from evalkit.steps.diagnoses.duel_found import DuelFound
 from evalkit.steps.diagnoses.facts import WHOLE, label
 from evalkit.steps.diagnoses.heard import Pair, named
 from evalkit.steps.diagnoses.standing import LEVEL, SMALL, Standing
 from evalkit.steps.diagnoses.trust import Truth, false_wins
-
-if TYPE_CHECKING:
-    from evalkit.steps.diagnoses.duel import DuelFound
 
 _MANY_INVALID = 0.05
 _MANY_AGAINST = 0.05

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from evalkit.core.diagnosis import Column, DiagnosisTable, Figure, Series
 from evalkit.core.types import Json
 from evalkit.stats.agreement import Agreement
 from evalkit.stats.length import ENOUGH
+from evalkit.steps.diagnoses.duel_found import DuelFound
 from evalkit.steps.diagnoses.facts import WHOLE, label
 from evalkit.steps.diagnoses.standing import Overall, Standing
 from evalkit.steps.diagnoses.trust import Truth
-
-if TYPE_CHECKING:
-    from evalkit.steps.diagnoses.duel import DuelFound
 
 _Row = tuple[Json, ...]
 _COUNTS = tuple(Column(name, "count") for name in ("pairs", "win", "loss", "tie", "inconsistent", "invalid", "void"))

@@ -18,7 +18,8 @@ from evalkit.report import figures
 from evalkit.report.judged import headline, insight, unsupported
 from evalkit.report.judged_answers import actions, questions
 from evalkit.report.write import write
-from evalkit.steps.diagnoses.duel import Duel, DuelFound
+from evalkit.steps.diagnoses.duel import Duel
+from evalkit.steps.diagnoses.duel_found import DuelFound
 
 Build = Callable[..., VerdictRow]
 Golden = Callable[[Path, str], None]

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from evalkit.core.diagnosis import Diagnosis, Raised
 from evalkit.core.runfolder import PairingLock
 from evalkit.core.verdicts import Game, VerdictRow
-from evalkit.steps.diagnoses.duel import Duel, DuelFound
+from evalkit.steps.diagnoses.duel import Duel
+from evalkit.steps.diagnoses.duel_found import DuelFound
 
 Build = Callable[..., VerdictRow]
 LOCK = PairingLock(step="duel", player="player-answers", opponent="opponent-answers", judges=())
