@@ -12,9 +12,8 @@ from msgspec import Meta, Struct
 
 from evalkit.core.errors import SpecError
 from evalkit.core.types import Json, Model
-from evalkit.spec.servers import address_problem, variable
+from evalkit.spec.servers import OPENAI_URL, address_problem, spelling, variable
 
-OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_VARIABLE = "OPENAI_API_KEY"
 
 Omissible = Literal["temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed"]
@@ -107,7 +106,7 @@ def settings_of(model: Model) -> Settings:
     if model.adapter is not None:
         hint = "load it on the server, and name what the server calls it"
         raise SpecError(f"model '{model.name}': a server is sent no adapter", hint=hint)
-    base_url = _normal(address) if address is not None else OPENAI_URL
+    base_url = spelling(address) if address is not None else OPENAI_URL
     return Settings(
         name=name,
         base_url=base_url,
@@ -115,12 +114,6 @@ def settings_of(model: Model) -> Settings:
         chat=model.chat is not False,
         options=_options(model),
     )
-
-
-def _normal(address: str) -> str:
-    """One spelling of an address: scheme and host in small letters, no slash at the end."""
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
 def _variable(model: Model, base_url: str) -> str | None:

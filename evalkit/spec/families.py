@@ -9,9 +9,10 @@ does not see is not excluded. Architectures say less: many small models use Llam
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from evalkit.core.types import Json
+from evalkit.spec.servers import OPENAI_URL, address_problem, spelling
 
 _WORDS = {
     "gpt": "gpt", "chatgpt": "gpt", "o1": "gpt", "o3": "gpt", "o4": "gpt", "davinci": "gpt",
@@ -36,12 +37,21 @@ _WEIGHTS = (*_WHERE, "revision", "adapter")
 
 def identity(model: Mapping[str, Json]) -> Json:
     """What makes a model the one that it is, however a spec calls it: where its weights or its answers come from."""
-    return {key: model[key] for key in _WEIGHTS if key in model}
+    return _told(model, _WEIGHTS)
 
 
 def base_of(model: Mapping[str, Json]) -> Json:
     """The same without what was made of it: another revision, an adapter."""
-    return {key: model[key] for key in _WHERE if key in model}
+    return _told(model, _WHERE)
+
+
+def _told(model: Mapping[str, Json], keys: Sequence[str]) -> dict[str, Json]:
+    """An address is in one spelling, also where it is left out."""
+    found = {key: model[key] for key in keys if key in model}
+    if "name" in found and "base_url" in keys:
+        address = found.get("base_url", OPENAI_URL)
+        found["base_url"] = address if address_problem(address) else spelling(address)
+    return found
 
 
 def shared_family(one: Mapping[str, Json], other: Mapping[str, Json]) -> str | None:

@@ -11,6 +11,8 @@ from evalkit.spec.nodes import Node, Path
 
 KEYS = ("name", "base_url", "key")
 """What only a model on a server has."""
+OPENAI_URL = "https://api.openai.com/v1"
+"""Where a model is that says no address."""
 _ENGINE = "openai"
 _KEY = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 _DATED = re.compile(r"(?<!\d)(\d{8}|\d{4}-\d\d-\d\d|\d{4})(?!\d)")
@@ -22,6 +24,12 @@ def variable(key: str) -> str | None:
     """The environment variable that `${env:NAME}` names; None for any other text."""
     found = _KEY.fullmatch(key)
     return found[1] if found is not None else None
+
+
+def spelling(address: str) -> str:
+    """One spelling of an address: scheme and host in small letters, no slash at the end."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
 def address_problem(address: str) -> str:

@@ -15,8 +15,9 @@ from evalkit.core.errors import PrerequisiteError, SpecError
 from evalkit.core.types import Completion, Json, Message, Model, Prompt, Request, SamplingParams
 from evalkit.engines.openai import ADAPTER
 from evalkit.engines.openai_body import call_of, seed_of
-from evalkit.engines.openai_settings import OPENAI_URL, Options, settings_of
+from evalkit.engines.openai_settings import Options, settings_of
 from evalkit.run.workers import open_engine
+from evalkit.spec.servers import OPENAI_URL
 
 ScriptedServer = Any  # fixtures of tests/conftest.py
 Vocabulary = Any

@@ -46,3 +46,18 @@ def test_identity_is_where_a_model_comes_from() -> None:
 
 def test_a_name_of_kinds_and_sizes_says_nothing() -> None:
     assert families("instruct-7b-q4_0") == set()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"name": "gpt-4-0613"}, {"name": "gpt-4-0613", "base_url": "https://API.openai.com/v1/"}, True),
+        ({"name": "m", "base_url": "http://a:1/v1"}, {"name": "m", "base_url": "http://A:1/v1/"}, True),
+        ({"name": "m", "base_url": "http://a:1/v1"}, {"name": "m", "base_url": "http://a:2/v1"}, False),
+        ({"name": "m"}, {"name": "n"}, False),
+        ({"hub": "org/x"}, {"hub": "org/x"}, True),
+    ],
+)
+def test_an_address_has_one_spelling(one: dict[str, Json], other: dict[str, Json], same: bool) -> None:
+    """A contestant cannot judge under another spelling of its server."""
+    assert (identity(one) == identity(other)) is same
