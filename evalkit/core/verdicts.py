@@ -21,6 +21,9 @@ Verdict = Literal["win", "loss", "tie", "inconsistent", "invalid", "void"]
 there is nothing to read, for an answer of a contestant or of the judge never came."""
 
 
+_MISSING: tuple[Verdict, ...] = ("void", "invalid")
+
+
 class Game(Struct, frozen=True):
     """One asking of a judge about a pair. `swapped`: the opponent's answer stood first.
 
@@ -103,7 +106,7 @@ class VerdictRow(Struct, frozen=True):
 def verdict_of(games: Sequence[Game]) -> Verdict:
     """What the games of one pair say together: what all of them say, or else why they say nothing."""
     found = {game.verdict for game in games}
-    for missing in ("void", "invalid"):
+    for missing in _MISSING:
         if missing in found:
             return missing
     if not found:
@@ -112,12 +115,13 @@ def verdict_of(games: Sequence[Game]) -> Verdict:
 
 
 def majority_of(verdicts: Sequence[Verdict]) -> Verdict:
-    """What more than half of several judges say of a pair; `inconsistent` where no verdict has so many.
+    """What more than half of several judges say of a pair.
 
-    Judges whose verdict is void or invalid are of no opinion, and are counted in the half.
+    Where no verdict has so many it is `void` or `invalid` if that is what some of them are, for these might have
+    decided it; `inconsistent` if all have an opinion and they differ.
     """
     counts = Counter(verdicts)
     verdict, times = max(counts.items(), key=lambda pair: pair[1])
     if 2 * times > len(verdicts):
         return verdict
-    return "inconsistent"
+    return next((missing for missing in _MISSING if missing in counts), "inconsistent")

@@ -143,7 +143,7 @@ def _sentences(found: DuelFound) -> Iterator[str]:
     truth = found.truths.get(WHOLE) or next(iter(found.truths.values()), None)
     if truth is not None:
         yield (
-            f"By the tasks' own scorers {cell(found.player)} has {numbers.of(truth.player, truth.n)} verifiable items "
+            f"By the tasks' own scorers {cell(found.player)} has {numbers.of(truth.player, truth.n)} verifiable pairs "
             f"right and {cell(found.opponent)} {numbers.of(truth.opponent, truth.n)} (exact McNemar "
             f"{numbers.p_is(truth.p)}): where there is such a scorer, it says who is better, and the judge is an "
             "extra."

@@ -61,21 +61,23 @@ class Meter:
         for bench in plan.benches:
             ready = admitted(bench, store, identity)
             for model, some in _stored(ready, store):
-                for completion in store.completions(some).values():
-                    self.count(model, None, completion)
+                self._count_all(model, some, store)
         for pairing in plan.pairings:
             for judge in pairing.judges:
                 for games in games_of(pairing, judge, store, identity):
-                    for completion in store.completions(list(games)).values():
-                        self.count(judge.model.name, None, completion)
+                    self._count_all(judge.model.name, games, store)
 
-    def count(self, model: str, request: Request | None, completion: Completion) -> None:
+    def _count_all(self, model: str, asked: dict[str, Request], store: Store) -> None:
+        for key, completion in store.completions(list(asked)).items():
+            self.count(model, asked[key], completion)
+
+    def count(self, model: str, request: Request, completion: Completion) -> None:
         """Add an answer. Where its server does not say how many tokens it is, the most that it may be."""
         if completion.key in self._counted:
             return
         self._counted.add(completion.key)
         rate = self._rates.get(model, _UNKNOWN)
-        most = _most(rate, request) if request is not None else _Cost()
+        most = _most(rate, request)
         written = 0 if completion.likelihoods else completion.completion_tokens
         usd = rate.usd(Used(completion.prompt_tokens, written, completion.seconds))
         known = completion.prompt_tokens is not None and written is not None
@@ -143,14 +145,15 @@ def _most(rate: Rate, request: Request) -> _Cost:
     return _Cost(usd=rate.at_most(prompt, written) or 0.0, tokens=prompt + written)
 
 
-def _stored(bench: Bench, store: Store) -> Iterator[tuple[str, list[str]]]:
-    """The model and the keys of answers that the store has of a bench, some at a time."""
+def _stored(bench: Bench, store: Store) -> Iterator[tuple[str, dict[str, Request]]]:
+    """The model, and by key the requests that the store has answers to, of a bench, some at a time."""
     for arm in bench.arms:
-        cells = (cell.request.key for cell, stored in wanted(bench, arm, store) if stored)
-        yield from ((bench.model.name, some) for some in chunks(cells, _CHUNK))
+        found = (cell.request for cell, stored in wanted(bench, arm, store) if stored)
+        for some in chunks(found, _CHUNK):
+            yield bench.model.name, {request.key: request for request in some}
         if arm.judge is not None:
             for asked in wanted_of(bench, arm, store):
-                yield arm.judge.model.name, list(asked)
+                yield arm.judge.model.name, asked
 
 
 class MeteredEngine:

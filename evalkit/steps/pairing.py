@@ -20,7 +20,7 @@ from evalkit.spec.model import JudgeStep
 from evalkit.steps.bench import Bench, chunks
 from evalkit.steps.pair_judges import Asked, PairJudge, Shown, games, is_retested
 from evalkit.steps.rows import Told, told
-from evalkit.steps.verdict_texts import read
+from evalkit.steps.verdict_texts import Reading, ends_with_verdict, read
 
 _CHUNK = 128
 _SAME = "both answers are the same text: nobody was asked"
@@ -174,8 +174,11 @@ def _game(judge: PairJudge, one: Asked, answers: Mapping[str, Completion], voids
     if answer is None:
         reason = voids[key].reason if key in voids else "not asked yet"
         return Game(one.swapped, None, key, one.retest, reason=f"judge: {reason}", void=True)
+    cut_off = answer.finish_reason == "length"
     found = read(judge.style, answer.text, judge.criteria)
-    cut = " (it was cut off at max_tokens)" if answer.finish_reason == "length" and found.reason else ""
+    if cut_off and found.said is not None and not ends_with_verdict(judge.style, answer.text):
+        found = Reading(None, "the judge's answer goes on after its verdict")
+    cut = " (it was cut off at max_tokens)" if cut_off and found.reason else ""
     return Game(
         swapped=one.swapped,
         said=found.said,

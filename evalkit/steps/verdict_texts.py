@@ -19,13 +19,15 @@ from evalkit.core.types import Json
 from evalkit.core.verdicts import Said
 
 Style = Literal["letters", "json"]
-_LETTERS = re.compile(r"\[\[([ABC])\]\]")
-_MEANT: dict[str, Said] = {"a": "first", "b": "second", "c": "tie", "tie": "tie"}
-_WINNER = re.compile(r"(?:(?:response|answer|assistant|option)[\s_-]*)?\W*(a|b|c|tie)\W*", re.IGNORECASE)
+_LETTERS = re.compile(r"\[\[\s*([ABCabc])\s*\]\]")
+_MEANT: dict[str, Said] = {"a": "first", "b": "second", "c": "tie", "tie": "tie", "draw": "tie"}
+_WINNER = re.compile(r"(?:(?:response|answer|assistant|option)[\s_-]*)?\W*(a|b|c|tie|draw)\W*", re.IGNORECASE)
 _SIDES = ("response_{}", "answer_{}", "assistant_{}", "{}")
 _RATING = re.compile(r"\[\[(\d+\.?\d*)\]\]")
 _BARE_RATING = re.compile(r"\[(\d+\.?\d*)\]")
 _THOUGHT_BEGINS, _THOUGHT_ENDS = "<think>", "</think>"
+_BEGINS = re.compile(r"\{(?=\s*(\"|\}))")
+"""A brace before a key, or an empty object; a brace in prose or code begins none."""
 _LOWEST, _HIGHEST = 1.0, 10.0
 _QUOTED = 60
 
@@ -42,19 +44,29 @@ class Reading(Struct, frozen=True):
 def read(style: Style, text: str, criteria: Sequence[str] = ()) -> Reading:
     """The verdict in a judge's text; ratings of the `criteria` only in the `json` style."""
     final = _final(text)
+    if not final and text.strip():
+        return Reading(None, "the judge's answer is all thinking, and that does not end")
     return read_letters(final) if style == "letters" else read_json(final, criteria)
 
 
 def _final(text: str) -> str:
     """What comes after all thinking; nothing where it does not end."""
-    after = text.rpartition(_THOUGHT_ENDS)[2]
-    return "" if _THOUGHT_BEGINS in after else after
+    after = text.rpartition(_THOUGHT_ENDS)[2].lstrip()
+    return "" if after.startswith(_THOUGHT_BEGINS) else after
+
+
+def ends_with_verdict(style: Style, text: str) -> bool:
+    """Whether nothing comes after a verdict but marks: then a text that was cut off had said it all."""
+    if style == "json":
+        return text.rstrip(" \n\r\t`").endswith("}")
+    ends = [found.end() for found in _LETTERS.finditer(text)]
+    return bool(ends) and not any(letter.isalnum() for letter in text[ends[-1] :])
 
 
 def read_letters(text: str) -> Reading:
     """The letter between double brackets. FastChat takes the first kind of it that it finds; a text with several kinds
     says nothing here."""
-    found = sorted(set(_LETTERS.findall(text)))
+    found = sorted({letter.upper() for letter in _LETTERS.findall(text)})
     if not found:
         return Reading(None, f"the judge's answer has no verdict: it ends {_end_of(text)}")
     if len(found) > 1:
@@ -84,17 +96,17 @@ def rating_of(text: str) -> float | None:
 
 
 def _objects(text: str) -> Iterator[dict[str, Json]]:
-    """Every JSON object in a text, in order; those inside of others only where the outer one is broken."""
-    decoder = json.JSONDecoder(object_pairs_hook=_object)
-    place = text.find("{")
-    while place >= 0:
+    """Every JSON object in a text, in order, a line break within its words allowed. Nothing after the beginning of one
+    that is broken: what stands inside of it, or in its words, is no object of the judge's."""
+    decoder = json.JSONDecoder(object_pairs_hook=_object, strict=False)
+    begun = _BEGINS.search(text)
+    while begun is not None:
         try:
-            found, end = decoder.raw_decode(text, place)
+            found, end = decoder.raw_decode(text, begun.start())
         except (ValueError, RecursionError):
-            end = place + 1
-        else:
-            yield {key.casefold(): value for key, value in found.items()}
-        place = text.find("{", end)
+            return
+        yield {key.casefold(): value for key, value in found.items()}
+        begun = _BEGINS.search(text, end)
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

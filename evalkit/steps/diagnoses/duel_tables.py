@@ -18,7 +18,8 @@ _COUNTS = tuple(Column(name, "count") for name in ("pairs", "win", "loss", "tie"
 _SCORE = (Column("score", "share"), Column("95 % interval", "interval"))
 _ABOUT_VERDICTS = (
     "Score is (wins + half of ties and of inconsistent pairs) / (all of these); 50 % is parity. Inconsistent: the "
-    "two orders do not agree. Invalid: no verdict can be read; void: an answer never came; neither is in the score. "
+    "two orders, or several judges, do not agree. Invalid: no verdict can be read; void: an answer never came; neither "
+    "is in the score. "
     "p is the exact sign test of wins against losses, Holm is p adjusted for all categories. Detectable: how far "
     "from 50 % a score has to lie to be shown with so many pairs."
 )

@@ -5,6 +5,7 @@ The verdict of a pair is that of its judge, or of more than half of several judg
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct, field
@@ -206,6 +207,15 @@ def by_item(pairs: Iterable[Pair]) -> list[list[float]]:
         if pair.worth is not None:
             found.setdefault(pair.item, []).append(pair.worth)
     return list(found.values())
+
+
+def lone_right(pairs: Iterable[Pair]) -> tuple[int, int]:
+    """Of how many items the player alone, and the opponent alone, is right; of several pairs of an item the one that is
+    more often. What can be verified of an item is counted once, for its samples are not independent."""
+    leans: Counter[tuple[str, str, str]] = Counter()
+    for pair in verifiable(pairs):
+        leans[pair.item] += (pair.truth == ONLY_PLAYER) - (pair.truth == ONLY_OPPONENT)
+    return sum(lean > 0 for lean in leans.values()), sum(lean < 0 for lean in leans.values())
 
 
 def verifiable(pairs: Iterable[Pair]) -> Iterator[Pair]:

@@ -26,6 +26,7 @@ from evalkit.steps.diagnoses.heard import (
     UNKNOWN,
     Heard,
     Pair,
+    lone_right,
     named,
 )
 
@@ -104,7 +105,7 @@ class Ties:
             "one_right": float(len(alone)),
             "missed": float(len(_missed(pairs))),
             "named_wrong": float(len(_named_wrong(pairs))),
-            "p": mcnemar_exact(_count(pairs, ONLY_PLAYER), _count(pairs, ONLY_OPPONENT)) if alone else None,
+            "p": mcnemar_exact(*lone_right(pairs)) if alone else None,
             "ties_drawn": float(len(seen)),
             "ties_consistent": mean([float(one.modal >= _CONSISTENT) for one in seen]),
             "ties_share_right": mean([one.right for one in seen]),
@@ -195,7 +196,7 @@ def _cross_table(by_category: Mapping[str, Sequence[Pair]], models: tuple[str, s
             found = _of(pairs, verdict)
             if found:
                 rows.append((label(name), verdict, len(found), *(_count(found, one) for one in TRUTHS)))
-        only = (_count(pairs, ONLY_PLAYER), _count(pairs, ONLY_OPPONENT))
+        only = lone_right(pairs)
         title = f"all, {_p(only)}" if sum(only) else "all"
         rows.append((label(name), title, len(pairs), *(_count(pairs, one) for one in TRUTHS)))
     columns = (Column("category"), Column("verdict"), Column("pairs", "count"), *_columns(models))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -10,10 +11,10 @@ from msgspec import Struct
 from evalkit.core.verdicts import Verdict
 from evalkit.stats.agreement import Agreement, agreement
 from evalkit.stats.intervals import mean
-from evalkit.stats.judging import Position, position
+from evalkit.stats.judging import HALF, Position, position, sign_p
 from evalkit.stats.length import ENOUGH, LengthControl, LongerWins, length_control, longer_wins
-from evalkit.stats.paired import discordant, mcnemar_exact
-from evalkit.steps.diagnoses.heard import BOTH, NEITHER, ONLY_OPPONENT, ONLY_PLAYER, WORTH, Pair, verifiable
+from evalkit.stats.paired import mcnemar_exact
+from evalkit.steps.diagnoses.heard import BOTH, NEITHER, ONLY_OPPONENT, ONLY_PLAYER, WORTH, Pair, lone_right, verifiable
 
 _TRUE_VERDICT = {BOTH: "tie", NEITHER: "tie", ONLY_PLAYER: "win", ONLY_OPPONENT: "loss"}
 
@@ -65,8 +66,7 @@ def lengths(pairs: Sequence[Pair]) -> Lengths:
     known = [(pair, pair.chars) for pair in pairs if pair.longer_by is not None]
     mine = [float(one[0] or 0) for _, one in known]
     others = [float(one[1] or 0) for _, one in known]
-    heard = [(float(pair.longer_by or 0), pair.worth) for pair, _ in known if pair.worth is not None]
-    differences, results = [one for one, _ in heard], [worth for _, worth in heard if worth is not None]
+    differences, results = _by_item([pair for pair, _ in known])
     ratios = sorted(a / b for a, b in zip(mine, others, strict=True) if b)
     return Lengths(
         player=mean(mine),
@@ -77,9 +77,29 @@ def lengths(pairs: Sequence[Pair]) -> Lengths:
     )
 
 
+def _by_item(pairs: Sequence[Pair]) -> tuple[list[float], list[float]]:
+    """Of each item with a verdict, how much longer the player's answers are and who won (1, one half, 0), on average
+    over its pairs: samples of an item are not independent."""
+    found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    for pair in pairs:
+        if pair.worth is not None:
+            found.setdefault(pair.item, []).append((float(pair.longer_by or 0), pair.worth))
+    differences = [mean([one for one, _ in some]) or 0.0 for some in found.values()]
+    worths = [mean([worth for _, worth in some]) or 0.0 for some in found.values()]
+    return differences, [worth if worth == HALF else float(worth > HALF) for worth in worths]
+
+
 def places(pairs: Sequence[Pair], judge: str) -> Position:
-    """How often the first-shown answer won, by one judge."""
-    return position(pair.opinions[judge].said for pair in pairs if judge in pair.opinions)
+    """How often the first-shown answer won, by one judge. The p is over items, each with the place that its pairs lean
+    to together."""
+    heard = [pair for pair in pairs if judge in pair.opinions]
+    found = position(pair.opinions[judge].said for pair in heard)
+    leans: Counter[tuple[str, str, str]] = Counter()
+    for pair in heard:
+        one = position([pair.opinions[judge].said])
+        leans[pair.item] += one.to_first - one.to_second
+    to_first, to_second = (sum(lean * sign > 0 for lean in leans.values()) for sign in (1, -1))
+    return found._replace(p=None if found.p is None else sign_p(to_first, to_second))
 
 
 def retested(pairs: Sequence[Pair], judge: str) -> Agreement | None:
@@ -121,7 +141,7 @@ def truth(pairs: Sequence[Pair]) -> Truth | None:
         opponent=sum(other for _, other in rights),
         counts={one: truths.count(one) for one in _TRUE_VERDICT},
         tied={one: sum(pair.truth == one and pair.verdict == "tie" for pair in known) for one in _TRUE_VERDICT},
-        p=mcnemar_exact(*discordant(rights)),
+        p=mcnemar_exact(*lone_right(known)),
         named=named,
         missed=missed,
         wrong=len(one_right) - named - missed,

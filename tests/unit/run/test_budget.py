@@ -103,8 +103,9 @@ def test_tokens_are_prompts_and_answers() -> None:
 
 def test_an_answer_is_counted_once() -> None:
     meter = Meter(Budget(usd=30.0), {"m": DOLLAR})
+    [request] = requests(1)
     for _ in range(3):
-        meter.count("m", None, Completion("k", "x", "stop", None, "", 10, 2))
+        meter.count("m", request, Completion("k", "x", "stop", None, "", 10, 2))
     assert meter.usd == 2.0
 
 

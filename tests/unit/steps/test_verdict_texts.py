@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalkit.core.verdicts import Game, verdict_of
-from evalkit.steps.verdict_texts import Reading, rating_of, read, read_json, read_letters
+from evalkit.steps.verdict_texts import Reading, Style, ends_with_verdict, rating_of, read, read_json, read_letters
 
 _GOLDEN = Path(__file__).parents[3].resolve().parent / "shared" / "data" / "golden" / "mt_bench_judgments"
 CRITERIA = ("correctness", "clarity")
@@ -52,8 +52,7 @@ def test_letters(text: str, said: str) -> None:
         ("Answer A is better. [A]", "the judge's answer has no verdict: it ends 'Answer A is better. [A]'"),
         ("I choose [[D]]", "the judge's answer has no verdict: it ends 'I choose [[D]]'"),
         ("If short [[A]], if right [[B]]", "the judge's answer has several verdicts: [[A]] and [[B]]"),
-        ("<think>It must be [[A]], or", "the judge's answer has no verdict: it ends ''"),
-        ("[[a]]", "the judge's answer has no verdict: it ends '[[a]]'"),
+        ("<think>It must be [[A]], or", "the judge's answer is all thinking, and that does not end"),
     ],
 )
 def test_no_letter(text: str, reason: str) -> None:
@@ -220,3 +219,34 @@ def test_no_published_judgment_has_several_verdicts() -> None:
     """The one place where this reader is stricter than FastChat's changes nothing there."""
     texts = [row[f"{game}_judgment"] for row in _golden_rows("pair.jsonl.gz") for game in ("g1", "g2")]
     assert max(len(set(re.findall(r"\[\[[ABC]\]\]", text))) for text in texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("style", "text", "said"),
+    [
+        ("json", '{"reasoning": "Some would say {"winner": "B"} here.", "winner": "A"}', None),
+        ("json", '{"reasoning": "x", "checks": {"winner": "A"}, "winner": "B", "note": "cut o', None),
+        ("json", '{"reasoning": "First point.\nSecond point.", "winner": "A"}', "first"),
+        ("json", 'A set {a, b} of points. {"winner": "draw"}', "tie"),
+        ("letters", "Answer A leaves a `<think>` tag in its text. [[A]]", "first"),
+        ("letters", "<think>Perhaps [[A]], or", None),
+        ("letters", "So [[ b ]].", "second"),
+    ],
+)
+def test_what_a_judge_means_and_no_more(style: Style, text: str, said: str | None) -> None:
+    """Inside of what is broken nothing is a verdict; a line break, a blank or a word about thinking breaks nothing."""
+    assert read(style, text).said == said
+
+
+@pytest.mark.parametrize(
+    ("style", "text", "whole"),
+    [
+        ("letters", "[[B]] would be right only if that answer compiled; it does not, so the other", False),
+        ("letters", "So it is [[B]].**", True),
+        ("json", '```json\n{"winner": "A"}\n```', True),
+        ("json", '{"winner": "A"} On second thought', False),
+        ("letters", "no verdict", False),
+    ],
+)
+def test_a_text_that_was_cut_off_ends_with_its_verdict_or_has_none(style: Style, text: str, whole: bool) -> None:
+    assert ends_with_verdict(style, text) is whole

@@ -370,3 +370,27 @@ def test_several_pairs_to_an_item(verdict: Build) -> None:
     pooled = made.found().overall.pooled
     assert (8, 2, 2, 0, 0.75, 0.5) == (pooled.pairs, pooled.items, pooled.won, pooled.lost, pooled.value, pooled.p)
     assert any(note.startswith("8 pairs are about 2 items") for note in made.result().notes)
+
+
+def test_samples_of_an_item_are_not_independent(verdict: Build) -> None:
+    """Eight answers to one item by which the judge likes the first place, and of which one side is always right: that
+    is one item, and shows nothing; nor does it that the longer answer won each time."""
+    same = [verdict("first", "+-", id="i0", sample=n) for n in range(8)]
+    found = duel(same).found()
+    assert found.truths["c"].p == 1.0
+    assert found.places["j"].p == 1.0
+    assert (found.places["j"].pairs, found.places["j"].to_first) == (8, 8)
+    won = duel([verdict("win", id="i0", sample=n) for n in range(8)]).found()
+    longer = won.lengths["c"].longer
+    assert longer is not None
+    assert longer.p == 1.0
+
+
+def test_a_panel_that_cannot_be_read_decides_nothing(verdict: Build) -> None:
+    """Of two judges one says win and one is unreadable: no verdict, and no half of one."""
+    rows = [
+        verdict(said, id=f"i{n}", judge=judge) for n in range(30) for judge, said in (("j", "win"), ("k", "unread"))
+    ]
+    whole = duel(rows).found().overall.pooled
+    assert (whole.invalid, whole.tally.n, whole.value) == (30, 0, None)
+    assert whole.bounds == (0.0, 1.0)
