@@ -20,6 +20,7 @@ from evalkit.core.types import (
     Completion,
     Execution,
     Fingerprint,
+    FinishReason,
     Json,
     Message,
     Model,
@@ -91,7 +92,8 @@ class Umpire:
                 yield Void(one.key, "the judge is gone", "engine")
             else:
                 text = self._says(first[1], second[1], one.index)
-                yield Completion(one.key, text, "stop", one.sampling, "0" * 64, 40, 3, 0.5)
+                ended: FinishReason = "length" if text.endswith("…") else "stop"
+                yield Completion(one.key, text.rstrip("…"), ended, one.sampling, "0" * 64, 40, 3, 0.5)
 
     def close(self) -> None: ...
 
@@ -242,6 +244,16 @@ def test_what_cannot_be_read_is_invalid_and_stays(store: SqliteStore) -> None:
         "duel: 1 of 8 answers of the judge 'fair' hold no verdict that can be read; the pairs that they are about are "
         "invalid, and counted"
     ]
+
+
+def test_a_text_that_was_cut_off_may_have_meant_the_opposite(store: SqliteStore) -> None:
+    """A verdict at its end was said; one before other words was perhaps only weighed."""
+    _, rows = played(store, pairing(), Umpire(lambda first, second, index: f"{fair(first, second, index)}…"))
+    assert {row.verdict for row in rows} == {"win"}
+    unsure: Says = lambda first, second, index: "[[B]] would be right only if it compiled, and…"  # noqa: E731
+    _, rows = played(store, pairing(judge(model="v")), Umpire(unsure))
+    assert {row.verdict for row in rows} == {"invalid"}
+    assert rows[0].reason == "the judge's answer goes on after its verdict (it was cut off at max_tokens)"
 
 
 def test_equal_answers_are_a_tie_and_nobody_is_asked(store: SqliteStore) -> None:
