@@ -38,8 +38,16 @@ def keep(answers: Iterable[Completion | Void], store: Store, settle: Settle) -> 
 
 
 def _flush(fresh: list[Completion], voids: list[Void], store: Store, settle: Settle) -> None:
+    try:
+        _put(fresh, voids, store)
+    except KeyboardInterrupt:  # it came in the middle of the transaction, which was given up
+        _put(fresh, voids, store)
+        raise
+    settle(fresh, voids)
+
+
+def _put(fresh: list[Completion], voids: list[Void], store: Store) -> None:
     if fresh:
         store.put_completions(fresh)
     if voids:
         store.put_voids(voids)
-    settle(fresh, voids)

@@ -16,6 +16,7 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 CATEGORIES = ["math", "code", "reasoning", "knowledge", "instruction", "creativity"]
 PARTS = [
     *("Results", "Critical insights", "Ties explained", "How far the judge can be trusted"),
+    "Consistency: wobble",
     *("What was measured, and how", "Status", "Next actions", "Questions answered"),
     *("Claims that these verdicts do not support", "Set-up and files"),
 ]
