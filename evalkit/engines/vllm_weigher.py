@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from evalkit.core.digest import digest_text
 from evalkit.core.types import Completion, Json, Likelihood, Request, Void
 from evalkit.engines.codec import TokenizerCodec
 from evalkit.engines.weigher import Pan
@@ -128,14 +127,4 @@ def _likelihood(pan: Pan, place: int, logprobs: Sequence[Json]) -> Likelihood:
 
 
 def _answer(result: _Result) -> Completion:
-    pan = result.pan
-    return Completion(
-        key=pan.request.key,
-        text="",
-        finish_reason="weighed",
-        effective=None,
-        prompt_sha256=digest_text(pan.prompt),
-        prompt_tokens=len(pan.context),
-        seconds=result.seconds,
-        likelihoods=tuple(result.likelihoods[place] for place in range(len(pan.continuations))),
-    )
+    return result.pan.answer(result.likelihoods, result.seconds)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
@@ -46,6 +46,19 @@ class Pan(Struct, frozen=True):
     prompt: str
     context: tuple[int, ...]
     continuations: tuple[tuple[int, ...], ...]
+
+    def answer(self, likelihoods: Mapping[int, Likelihood], seconds: float) -> Completion:
+        """What was weighed, as the port wants it; `likelihoods` are by the place of their continuation."""
+        return Completion(
+            key=self.request.key,
+            text="",
+            finish_reason="weighed",
+            effective=None,
+            prompt_sha256=digest_text(self.prompt),
+            prompt_tokens=len(self.context),
+            seconds=seconds,
+            likelihoods=tuple(likelihoods[place] for place in range(len(self.continuations))),
+        )
 
 
 class _Item(Struct, frozen=True):
@@ -272,16 +285,7 @@ class Weigher:
 
     def _answer(self, pan: Pan) -> Completion:
         result = self._results.pop(pan.request.key)
-        return Completion(
-            key=pan.request.key,
-            text="",
-            finish_reason="weighed",
-            effective=None,
-            prompt_sha256=digest_text(pan.prompt),
-            prompt_tokens=len(pan.context),
-            seconds=result.seconds,
-            likelihoods=tuple(result.likelihoods[place] for place in range(len(pan.continuations))),
-        )
+        return pan.answer(result.likelihoods, result.seconds)
 
 
 class _Tokens(Struct, frozen=True):
